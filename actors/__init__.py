@@ -1,0 +1,1 @@
+"""Ray actors: thin shells around machines and services of `runtime`."""

@@ -1,0 +1,1 @@
+"""Ray Serve deployments, the HTTP route, and the command line: thin shells, wired in `app.py`."""

@@ -1,0 +1,157 @@
+-- The tables of a practice. Keys are (workspace_id, id): ids come from the practices' own
+-- applications, so two workspaces may use the same one without learning of each other.
+
+CREATE EXTENSION IF NOT EXISTS vector;
+
+CREATE TABLE workspaces (
+    id uuid PRIMARY KEY,
+    name text NOT NULL,
+    settings jsonb NOT NULL DEFAULT '{}',
+    content_version bigint NOT NULL DEFAULT 0,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- Ids alone, so that a worker without a workspace can walk them. No content, no row security.
+CREATE TABLE workspace_ids (
+    id uuid PRIMARY KEY REFERENCES workspaces (id) ON DELETE CASCADE
+);
+
+CREATE TABLE clients (
+    workspace_id uuid NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    id uuid NOT NULL,
+    name text NOT NULL,
+    medical_history text NOT NULL DEFAULT '',
+    notes text NOT NULL DEFAULT '',
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (workspace_id, id)
+);
+
+CREATE TABLE sessions (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    client_id uuid NOT NULL,
+    session_date timestamptz NOT NULL,
+    subjective text NOT NULL DEFAULT '',
+    objective text NOT NULL DEFAULT '',
+    assessment text NOT NULL DEFAULT '',
+    plan text NOT NULL DEFAULT '',
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (workspace_id, id),
+    FOREIGN KEY (workspace_id, client_id) REFERENCES clients (workspace_id, id) ON DELETE CASCADE
+);
+CREATE INDEX sessions_by_client ON sessions (workspace_id, client_id, session_date DESC);
+
+-- One row a passage. `embedding` has no fixed dimensions: each model has its own, and its own
+-- partial expression index. `content_hash` is the SHA-256 of the whole field the passage was cut
+-- from. `part_start` and `part_end` are code points, half-open. An empty field has no row.
+CREATE TABLE client_vectors (
+    workspace_id uuid NOT NULL,
+    client_id uuid NOT NULL,
+    field_name text NOT NULL CHECK (field_name IN ('medical_history', 'notes')),
+    part integer NOT NULL,
+    part_start integer NOT NULL,
+    part_end integer NOT NULL CHECK (part_end > part_start),
+    embedding vector NOT NULL,
+    embedding_model text NOT NULL,
+    content_hash bytea NOT NULL,
+    PRIMARY KEY (workspace_id, embedding_model, client_id, field_name, part),
+    FOREIGN KEY (workspace_id, client_id) REFERENCES clients (workspace_id, id) ON DELETE CASCADE
+);
+CREATE INDEX client_vectors_by_client ON client_vectors (workspace_id, client_id);
+
+CREATE TABLE session_vectors (
+    workspace_id uuid NOT NULL,
+    session_id uuid NOT NULL,
+    field_name text NOT NULL CHECK (field_name IN ('subjective', 'objective', 'assessment', 'plan')),
+    part integer NOT NULL,
+    part_start integer NOT NULL,
+    part_end integer NOT NULL CHECK (part_end > part_start),
+    embedding vector NOT NULL,
+    embedding_model text NOT NULL,
+    content_hash bytea NOT NULL,
+    PRIMARY KEY (workspace_id, embedding_model, session_id, field_name, part),
+    FOREIGN KEY (workspace_id, session_id) REFERENCES sessions (workspace_id, id) ON DELETE CASCADE
+);
+CREATE INDEX session_vectors_by_session ON session_vectors (workspace_id, session_id);
+
+-- A queue that only grows by INSERT: a write never waits for a worker that holds an older job of
+-- the same record. A claim is a row lock, so a dead worker's claim ends with its connection.
+CREATE TABLE embedding_jobs (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    workspace_id uuid NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    record_type text NOT NULL CHECK (record_type IN ('client', 'session')),
+    record_id uuid NOT NULL,
+    priority smallint NOT NULL DEFAULT 0,   -- 0: a write of the application; 1: bulk work
+    attempts integer NOT NULL DEFAULT 0,
+    run_after timestamptz NOT NULL DEFAULT now(),
+    failed_reason text,                     -- set: given up until the record is written again
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX embedding_jobs_due ON embedding_jobs (workspace_id, priority, id)
+    WHERE failed_reason IS NULL;
+CREATE INDEX embedding_jobs_by_record ON embedding_jobs (workspace_id, record_id);
+
+CREATE TABLE ai_query_cache (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    workspace_id uuid NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    query_embedding vector,
+    query_text text NOT NULL,
+    response jsonb NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    expires_at timestamptz NOT NULL,
+    hit_count integer NOT NULL DEFAULT 0,
+    last_hit_at timestamptz
+);
+CREATE INDEX ai_query_cache_by_workspace ON ai_query_cache (workspace_id);
+
+CREATE TABLE audit_events (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    workspace_id uuid NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    at timestamptz NOT NULL DEFAULT now(),
+    subject text NOT NULL,
+    request_id text NOT NULL,
+    action text NOT NULL,
+    records jsonb NOT NULL DEFAULT '[]'     -- the ids that were read or written, no text
+);
+CREATE INDEX audit_events_by_workspace ON audit_events (workspace_id, id DESC);
+
+CREATE TABLE api_keys (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    workspace_id uuid NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    name text NOT NULL,
+    digest bytea NOT NULL UNIQUE,           -- SHA-256 of the whole key, which has 256 random bits
+    scopes text[] NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    revoked_at timestamptz
+);
+CREATE INDEX api_keys_by_workspace ON api_keys (workspace_id);
+
+-- --- Row-level security ------------------------------------------------------------------------
+-- The workspace is set for one transaction by set_config('app.workspace_id', …, true). Afterwards
+-- the setting reads '' rather than NULL, hence nullif. Without a workspace no row is seen.
+
+CREATE FUNCTION current_workspace() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN nullif(current_setting('app.workspace_id', true), '')::uuid;
+
+ALTER TABLE workspaces ENABLE ROW LEVEL SECURITY;
+ALTER TABLE workspaces FORCE ROW LEVEL SECURITY;
+CREATE POLICY own_workspace ON workspaces
+    USING (id = current_workspace()) WITH CHECK (id = current_workspace());
+
+DO $$
+DECLARE
+    tenant_table text;
+BEGIN
+    FOREACH tenant_table IN ARRAY ARRAY[
+        'clients', 'sessions', 'client_vectors', 'session_vectors', 'embedding_jobs',
+        'ai_query_cache', 'audit_events', 'api_keys'
+    ] LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', tenant_table);
+        EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', tenant_table);
+        EXECUTE format(
+            'CREATE POLICY own_workspace ON %I'
+            ' USING (workspace_id = current_workspace())'
+            ' WITH CHECK (workspace_id = current_workspace())', tenant_table);
+    END LOOP;
+END
+$$;

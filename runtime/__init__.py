@@ -1,0 +1,1 @@
+"""Everything that answers a question, and nothing that knows about Ray or HTTP."""

@@ -1,0 +1,1 @@
+"""The steps from a question to a cited answer, in the order of `answer.py`."""

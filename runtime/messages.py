@@ -1,0 +1,257 @@
+"""Frozen values that travel between the steps and across processes.
+
+Plain data only: no methods that decide, no clients, no pydantic (its objects pickle by class, and a
+rolling update mixes versions). Offsets are in Unicode code points, half-open: `text[start:end]`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+Vector: TypeAlias = NDArray[np.float32]
+"""Shape `(dimensions,)`, unit length; all zero for an empty text."""
+
+Matrix: TypeAlias = NDArray[np.float32]
+"""Shape `(n, dimensions)`, each row a `Vector`."""
+
+Language: TypeAlias = Literal["he", "en"]
+InputType: TypeAlias = Literal["query", "document"]
+Priority: TypeAlias = Literal["interactive", "batch"]
+RecordType: TypeAlias = Literal["client", "session"]
+Scope: TypeAlias = Literal["chat", "records:write", "workspace:admin", "ops"]
+
+SCOPES: Final[tuple[Scope, ...]] = ("chat", "records:write", "workspace:admin", "ops")
+CLIENT_FIELDS: Final = ("medical_history", "notes")
+SESSION_FIELDS: Final = ("subjective", "objective", "assessment", "plan")
+FIELDS: Final[dict[RecordType, tuple[str, ...]]] = {
+    "client": CLIENT_FIELDS,
+    "session": SESSION_FIELDS,
+}
+
+# --- Records --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A person in care. Absent texts are empty strings."""
+
+    id: UUID
+    name: str
+    medical_history: str = ""
+    notes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One dated visit note in SOAP form. `session_date` is aware; absent texts are empty strings."""
+
+    id: UUID
+    client_id: UUID
+    session_date: datetime
+    subjective: str = ""
+    objective: str = ""
+    assessment: str = ""
+    plan: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordKey:
+    """Which record, within a workspace that the context names."""
+
+    type: RecordType
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of one field: its ordinal among the field's parts, and its offsets in the field."""
+
+    part: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A part of one field of one record, as the search found it.
+
+    `text` is `field[start:end]`, read in the same statement that found it, so a quote taken from
+    it is verbatim. `similarity` is on the calibrated scale, 0 to 1.
+    """
+
+    record: RecordKey
+    client_id: UUID
+    client_name: str
+    session_date: datetime | None
+    field_name: str
+    part: int
+    start: int
+    end: int
+    text: str
+    similarity: float
+
+
+# --- Asking ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, of which workspace, with which scopes."""
+
+    subject: str
+    workspace_id: UUID
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One earlier message of the conversation."""
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, within the bounds of the contract's request table."""
+
+    text: str
+    client_id: UUID | None = None
+    max_results: int = 5
+    min_similarity: float = 0.3
+    history: tuple[Turn, ...] = ()
+    use_cache: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSpan:
+    """A place of the answer that rests on a citation, and the quote it rests on."""
+
+    answer_start: int
+    answer_end: int
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """One (record, field) that the answer cites. `quote` is verbatim from the field."""
+
+    record: RecordKey
+    client_id: UUID
+    client_name: str
+    session_date: datetime | None
+    field_name: str
+    similarity: float
+    marker: int
+    quote: str
+    spans: tuple[AnswerSpan, ...]
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """Tokens that a question cost, as the vendors report them (0 where no call was made)."""
+
+    embedding_tokens: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A finished answer. `timings_ms` holds only the stages that ran."""
+
+    text: str
+    citations: tuple[Citation, ...]
+    language: Language
+    retrieved_count: int
+    provider: str
+    model: str
+    usage: TokenUsage
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    degraded: tuple[str, ...] = ()
+
+
+# --- Providers ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingModel:
+    """The identity of a vector space: vectors of different ones are never compared."""
+
+    provider: str
+    name: str
+    dimensions: int
+
+    @property
+    def key(self) -> str:
+        """What is stored beside each vector, such as `cohere:embed-v4.0:1536`."""
+        return f"{self.provider}:{self.name}:{self.dimensions}"
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Rows in the order given, and the tokens the vendor counted for them."""
+
+    vectors: Matrix
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One message of a prompt."""
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChatDocument:
+    """A passage given to the model as data, cited as `[marker]`. `heading` says whose and when."""
+
+    marker: int
+    heading: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A prompt: the last message is the question, the documents are what it may rest on."""
+
+    system: str
+    messages: tuple[ChatMessage, ...]
+    documents: tuple[ChatDocument, ...]
+    language: Language
+    temperature: float = 0.3
+    max_tokens: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ChatReply:
+    """A whole answer of a chat model."""
+
+    text: str
+    provider: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """The next piece of a streamed answer."""
+
+    text: str
+
+
+ChatEvent: TypeAlias = TextDelta | ChatReply
+"""A stream is any number of `TextDelta`, then exactly one `ChatReply` with the whole text."""

@@ -1,0 +1,161 @@
+"""The seams: one Protocol per outside thing. Each has an in-memory twin that passes the same tests.
+
+Every wait takes `timeout_s`, the seconds that remain of the request's one deadline: clocks differ
+between hosts, remaining seconds do not. The database's own waits end by `statement_timeout`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from runtime.messages import (
+        Caller,
+        ChatEvent,
+        ChatReply,
+        ChatRequest,
+        Client,
+        Embedded,
+        EmbeddingModel,
+        InputType,
+        Passage,
+        Priority,
+        Session,
+        Vector,
+    )
+
+
+class Clock(Protocol):
+    """Where the time comes from."""
+
+    def monotonic(self) -> float:
+        """Return seconds from a fixed, arbitrary start."""
+        ...
+
+    def now(self) -> datetime:
+        """Return the present moment in UTC."""
+        ...
+
+
+class Embedder(Protocol):
+    """Texts to vectors of one model."""
+
+    @property
+    def model(self) -> EmbeddingModel:
+        """The vector space, its dimensions among it."""
+        ...
+
+    async def embed_text(self, text: str, *, input_type: InputType, timeout_s: float) -> Embedded:
+        """Return one row. An empty text is a zero row, without a call.
+
+        Raises: ProviderError, ActorUnavailable.
+        """
+        ...
+
+    async def embed_texts(
+        self,
+        texts: Sequence[str],
+        *,
+        input_type: InputType,
+        timeout_s: float,
+        priority: Priority = "interactive",
+    ) -> Embedded:
+        """Return a row for each text, in the order given, any number of them.
+
+        Raises: ProviderError, ActorUnavailable.
+        """
+        ...
+
+
+class ChatModel(Protocol):
+    """A prompt to an answer."""
+
+    @property
+    def provider(self) -> str:
+        """The vendor, as the configuration names it."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The model's name at the vendor."""
+        ...
+
+    async def chat(self, request: ChatRequest, *, timeout_s: float) -> ChatReply:
+        """Return the whole answer.
+
+        Raises: ProviderError, ActorUnavailable.
+        """
+        ...
+
+    def stream(self, request: ChatRequest, *, timeout_s: float) -> AsyncIterator[ChatEvent]:
+        """Yield pieces as they come, then the whole; closing it early stops the vendor's work.
+
+        Raises: ProviderError, ActorUnavailable.
+        """
+        ...
+
+
+class PassageStore(Protocol):
+    """Searches the passages of one workspace."""
+
+    async def search(
+        self,
+        workspace_id: UUID,
+        vector: Vector,
+        *,
+        model: EmbeddingModel,
+        client_id: UUID | None,
+        limit: int,
+    ) -> list[Passage]:
+        """Return up to `limit` passages of that model, nearest first; a zero vector finds none.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        ...
+
+
+class RecordStore(Protocol):
+    """Clients and sessions of one workspace. Each write also queues what must be embedded again."""
+
+    async def put_client(self, workspace_id: UUID, client: Client) -> None:
+        """Insert or replace; the workspace's row is made when it is its first record.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        ...
+
+    async def put_session(self, workspace_id: UUID, session: Session) -> None:
+        """Insert or replace.
+
+        Raises: RecordNotFound (its client), DatabaseUnavailable, StatementTimeout.
+        """
+        ...
+
+    async def delete_client(self, workspace_id: UUID, client_id: UUID) -> None:
+        """Delete the client, its sessions, and all their vectors.
+
+        Raises: RecordNotFound, DatabaseUnavailable, StatementTimeout.
+        """
+        ...
+
+    async def delete_session(self, workspace_id: UUID, session_id: UUID) -> None:
+        """Delete the session and its vectors.
+
+        Raises: RecordNotFound, DatabaseUnavailable, StatementTimeout.
+        """
+        ...
+
+
+class KeyStore(Protocol):
+    """Looks up an API key of one workspace."""
+
+    async def find_key(self, workspace_id: UUID, digest: bytes) -> Caller | None:
+        """Return whose key has this SHA-256 digest, or None when there is none or it is revoked.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        ...
