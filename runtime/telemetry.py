@@ -1,0 +1,101 @@
+"""What happened, as one frozen record a stage; sinks turn records into metrics and log lines.
+
+Records hold durations, counts and names of ours. They never hold a question, an answer, a note,
+a person's name, a workspace or a secret, so no sink can leak one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from runtime.messages import Language
+
+request_id: ContextVar[str] = ContextVar("request_id", default="-")
+"""The id of the request being served in this context; `-` outside of any."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAnswered:
+    """A question route call ended. `status` is `ok` or the problem's code."""
+
+    status: str
+    language: Language
+    cache: str
+    duration_s: float
+    sources_retrieved: int
+    citations_returned: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionBlocked:
+    """The guard matched. `refused` is False in monitor mode."""
+
+    kind: str
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PassagesSearched:
+    """One search of one workspace. `mode` is `vector`."""
+
+    mode: Literal["vector"]
+    duration_s: float
+    found: int
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingCalled:
+    """One call of an embedding provider. `error_type` is the class name of our error."""
+
+    provider: str
+    model: str
+    texts: int
+    tokens: int
+    duration_s: float
+    error_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCalled:
+    """One call of a chat model. `first_token_s` is None where the answer came whole."""
+
+    provider: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    duration_s: float
+    first_token_s: float | None
+    error_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsEmbedded:
+    """One batch of the embedding worker or of a backfill."""
+
+    records: int
+    passages: int
+    unchanged: int
+    failed: int
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class BacklogMeasured:
+    """How many records wait for their embedding, over all workspaces."""
+
+    records: int
+
+
+Event: TypeAlias = (
+    QuestionAnswered
+    | QuestionBlocked
+    | PassagesSearched
+    | EmbeddingCalled
+    | ChatCalled
+    | RecordsEmbedded
+    | BacklogMeasured
+)
+Emit: TypeAlias = Callable[[Event], None]
