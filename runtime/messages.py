@@ -51,7 +51,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One dated visit note in SOAP form. `session_date` is aware; absent texts are empty strings."""
+    """One dated visit note in SOAP form. `session_date` is aware; absent texts are empty."""
 
     id: UUID
     client_id: UUID

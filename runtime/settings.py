@@ -99,7 +99,7 @@ class Settings(_Environment):
     request_deadline_s: float = Field(90, alias="AI_REQUEST_DEADLINE_SECONDS", gt=0, le=600)
 
     guard_mode: Literal["block", "monitor", "off"] = Field("block", alias="AI_GUARD_MODE")
-    metrics_enabled: bool = Field(True, alias="AI_METRICS_ENABLED")
+    metrics_enabled: bool = Field(default=True, alias="AI_METRICS_ENABLED")
     metrics_port: int = Field(9464, alias="AI_METRICS_PORT", ge=1, le=65535)
     metrics_host: str = Field("127.0.0.1", alias="AI_METRICS_HOST", min_length=1)
 
