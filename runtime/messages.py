@@ -71,6 +71,18 @@ class RecordKey:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchStored:
+    """What became of a batch: how many records were written, and how many were the same already.
+
+    Sessions whose client the workspace does not know were left out; their ids are named.
+    """
+
+    stored: int
+    unchanged: int
+    without_client: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Span:
     """A part of one field: its ordinal among the field's parts, and its offsets in the field."""
 

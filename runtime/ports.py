@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from runtime.messages import (
+        BatchStored,
         Caller,
         ChatEvent,
         ChatReply,
@@ -146,6 +147,28 @@ class RecordStore(Protocol):
         """Delete the session and its vectors.
 
         Raises: RecordNotFound, DatabaseUnavailable, StatementTimeout.
+        """
+        ...
+
+
+class BulkRecordStore(Protocol):
+    """Writes many records at once, for an import."""
+
+    async def ensure_workspace(self, workspace_id: UUID, name: str) -> None:
+        """Make the workspace's row, or give the one that is there this name.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        ...
+
+    async def put_many(
+        self, workspace_id: UUID, clients: Sequence[Client], sessions: Sequence[Session]
+    ) -> BatchStored:
+        """Insert or replace in one transaction, clients first; no id may occur twice.
+
+        What is unchanged queues nothing; the rest is queued as bulk work.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
         """
         ...
 
