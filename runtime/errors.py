@@ -9,6 +9,7 @@
     ├── MigrationError              the schema cannot be brought up to date
     ├── AccessError
     │   ├── Unauthenticated         no credential, or one that does not hold
+    │   ├── SigningKeysUnavailable  tokens cannot be checked: their public keys cannot be read
     │   └── Forbidden               the credential lacks the scope
     ├── RequestError
     │   ├── InvalidQuery            nothing but white space or control characters
@@ -111,6 +112,10 @@ class AccessError(AIAgentError):
 
 class Unauthenticated(AccessError):
     """No credential, or one that is malformed, expired, revoked or not signed by us."""
+
+
+class SigningKeysUnavailable(AccessError):
+    """Nobody is at fault who asks: the public keys that sign tokens cannot be read just now."""
 
 
 class Forbidden(AccessError):
