@@ -148,29 +148,43 @@ S = TypeVar("S", bound=_Environment)
 def load() -> tuple[Settings, Secrets]:
     """Return the validated configuration.
 
-    A provider that is not named is `cohere` where its key is set, else `local`.
-
     Raises: ConfigurationError, naming the setting, the reason and the remedy; never its value.
     """
-    secrets = _read(Secrets)
+    secrets = load_secrets()
+    return resolve(_read(Settings), secrets), secrets
+
+
+def load_secrets() -> Secrets:
+    """Return the secrets of this process's environment.
+
+    Raises: ConfigurationError.
+    """
+    return _read(Secrets)
+
+
+def resolve(settings: Settings, secrets: Secrets | None = None) -> Settings:
+    """Return the settings with their providers chosen, and checked against the secrets they need.
+
+    A provider that is not named is `cohere` where its key is set, else `local`.
+
+    Raises: ConfigurationError.
+    """
+    if secrets is None:
+        secrets = load_secrets()
     default = "cohere" if secrets.cohere_api_key is not None else "local"
-    settings = _read(Settings)
-    chosen = {
-        name: default
-        for name in ("embedding_provider", "chat_provider")
-        if name not in settings.model_fields_set
-    }
+    providers = ("embedding_provider", "chat_provider")
+    chosen = {name: default for name in providers if name not in settings.model_fields_set}
     settings = settings.model_copy(update=chosen)
     needs_cohere = "cohere" in (settings.embedding_provider, settings.chat_provider)
     if needs_cohere and secrets.cohere_api_key is None:
-        name = "COHERE_API_KEY"
         reason = "is not set, but cohere is the chosen provider."
-        raise ConfigurationError(name, reason, "Set the key, or choose the provider local.")
+        remedy = "Set the key, or choose the provider local."
+        raise ConfigurationError("COHERE_API_KEY", reason, remedy)
     if "HS256" not in settings.jwt_algorithms and settings.jwt_jwks is None:
-        name = "AI_JWT_JWKS"
         reason = "is not set, but AI_JWT_ALGORITHMS names a public-key algorithm."
-        raise ConfigurationError(name, reason, "Set it to the URL or file of the key set.")
-    return settings, secrets
+        remedy = "Set it to the URL or file of the key set."
+        raise ConfigurationError("AI_JWT_JWKS", reason, remedy)
+    return settings
 
 
 def _read(kind: type[S]) -> S:

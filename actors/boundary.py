@@ -1,0 +1,86 @@
+"""Where Ray's errors end: what a remote call raised, as one of ours.
+
+Called by every stub (`handles.py`, `deployments/remote.py`), and by nothing above them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from ray.exceptions import RayError, RayTaskError
+from ray.serve.exceptions import BackPressureError, RayServeException, RequestCancelledError
+
+from runtime.errors import ActorUnavailable, AIAgentError, Overloaded
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+RETRY_AFTER_BACKPRESSURE_S = 1.0
+
+
+async def call(response: Any, *, actor: str, timeout_s: float) -> Any:  # noqa: ANN401
+    """Return what a handle call returns within `timeout_s`; ended early, the callee is cancelled.
+
+    A time-out around `await response` alone would leave an accepted call running, and a callee's
+    own `CancelledError` looks like ours: only `cancelling()` tells them apart.
+
+    Raises: what of ours the callee raised; ActorUnavailable; Overloaded.
+    """
+    deadline = asyncio.timeout(timeout_s)
+    try:
+        async with deadline:
+            return await response
+    except (TimeoutError, asyncio.CancelledError, RequestCancelledError):
+        response.cancel()
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError from None
+        reason = f"no answer within {timeout_s:.1f} s" if deadline.expired() else "gave up the call"
+        raise ActorUnavailable(actor, reason) from None
+    except Exception as error:  # noqa: BLE001 - the border: whatever crosses is translated
+        raise unwrap(error, actor=actor) from None
+
+
+async def stream(generator: Any, *, actor: str, timeout_s: float) -> AsyncIterator[Any]:  # noqa: ANN401
+    """Yield what a streaming handle call yields; leaving early stops the callee.
+
+    Raises: as `call`.
+    """
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    items = aiter(generator)
+    try:
+        while True:
+            try:
+                async with asyncio.timeout_at(deadline) as remaining:
+                    item = await anext(items)
+            except StopAsyncIteration:
+                return
+            except (TimeoutError, asyncio.CancelledError, RequestCancelledError):
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise asyncio.CancelledError from None
+                reason = "did not finish in time" if remaining.expired() else "gave up the call"
+                raise ActorUnavailable(actor, reason) from None
+            except Exception as error:  # noqa: BLE001 - as in `call`
+                raise unwrap(error, actor=actor) from None
+            yield item
+    finally:
+        generator.cancel()
+
+
+def unwrap(error: BaseException, *, actor: str) -> BaseException:
+    """Return the error of ours that the callee raised, or ours for what Ray says of the callee."""
+    if isinstance(error, RayTaskError):
+        # The actor path raises a class made on the fly that derives from both; the gRPC path
+        # raises the original. Only `.cause` has the fields as they were set.
+        error = error.cause
+    match error:
+        case AIAgentError():
+            return error
+        case BackPressureError():
+            return Overloaded(RETRY_AFTER_BACKPRESSURE_S)
+        case RayError() | RayServeException():
+            return ActorUnavailable(actor, type(error).__name__)
+        case _:
+            return error

@@ -1,0 +1,63 @@
+"""The actor that embeds what writes have queued, within seconds of the write.
+
+One for the cluster, because two would only wait for each other's row locks; its state is all in
+`embedding_jobs`, so a restart loses nothing. The work itself is `runtime/backfill.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from runtime.backfill import drain
+
+from actors.node import metrics_directory
+from runtime import assembly
+from runtime.errors import AIAgentError
+from runtime.logs import log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runtime.ports import Embedder
+    from runtime.settings import Settings
+
+SWEEP_S: Final = 15.0
+"""How often all workspaces are looked through: what a lost notification costs at the most."""
+PAUSE_AFTER_ERROR_S: Final = 2.0
+
+
+class EmbeddingWorker:
+    """Wakes on PostgreSQL's notification or on the sweep, and drains the queue."""
+
+    def __init__(
+        self, settings: Settings, version: str, open_embedder: Callable[[Settings], Embedder]
+    ) -> None:
+        self._settings = settings
+        self._version = version
+        self._open_embedder = open_embedder
+        self._emit = assembly.open_telemetry(settings, metrics_directory())
+        self._work = asyncio.get_running_loop().create_task(self._run())
+
+    async def version(self) -> str:
+        """Return what the actor was made from; another one is replaced (`handles.py`)."""
+        return self._version
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._serve_queue()
+            except AIAgentError as error:
+                log("embedding_worker_failed", error_type=type(error).__name__)
+                await asyncio.sleep(PAUSE_AFTER_ERROR_S)
+
+    async def _serve_queue(self) -> None:
+        async with (
+            assembly.open_embedding_queue(
+                self._settings, self._open_embedder(self._settings)
+            ) as queue,
+            queue.notifications() as wake,
+        ):
+            while True:
+                await drain(queue)
+                await wake.wait(SWEEP_S)

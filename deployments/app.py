@@ -1,0 +1,37 @@
+"""The composition root: which deployments there are, and which is given a handle of which.
+
+`cluster.yaml` names `deployments.app:build`; `pazpaz-agent up` calls the same. No postponed
+annotations here: Serve turns the YAML's `args` into Settings only if the annotation is a class.
+"""
+
+from typing import Any
+
+from ray import serve
+from ray.serve import Application, Deployment
+
+from deployments.chat import ChatDeployment
+from deployments.embedding import EmbeddingDeployment
+from deployments.orchestrator import Orchestrator
+from runtime.settings import Settings, resolve
+
+APPLICATION = "ai"
+
+
+def build(args: Settings) -> Application:
+    """Return the application `ai`; its counts and limits stand in `cluster.yaml`, which wins.
+
+    Raises: ConfigurationError.
+    """
+    return wire(resolve(args), {})
+
+
+def wire(settings: Settings, options: dict[str, dict[str, Any]]) -> Application:
+    """Return the application with Serve options for each deployment by name."""
+
+    def deployment(kind: type, name: str) -> Deployment:
+        return serve.deployment(kind, name=name, **options.get(name, {}))
+
+    embedding = deployment(EmbeddingDeployment, "embedding").bind(settings)
+    chat = deployment(ChatDeployment, "chat").bind(settings, embedding)
+    orchestrator = deployment(serve.ingress()(Orchestrator), "orchestrator")
+    return orchestrator.bind(settings, embedding, chat)

@@ -1,0 +1,57 @@
+"""The `embedding` deployment: one provider's Embedder, asked through a handle.
+
+Replicas of it are the only processes that hold the local model or the embedding vendor's client.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from actors.node import metrics_directory
+from runtime import assembly
+from runtime.telemetry import request_id as current_request_id
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from runtime.messages import InputType, Matrix, Priority
+    from runtime.settings import Settings
+
+BATCH_TIMEOUT_S: Final = 600.0
+"""What a batch job's call may take when it names no deadline of its own."""
+
+
+class EmbeddingDeployment:
+    """Translates handle calls into calls of the process's one Embedder."""
+
+    def __init__(self, settings: Settings) -> None:
+        emit = assembly.open_telemetry(settings, metrics_directory())
+        self._embedder = assembly.make_embedder(settings, emit)
+
+    async def embed_texts(
+        self, texts: list[str], input_type: InputType = "document", priority: Priority = "batch"
+    ) -> Matrix:
+        """Return float32 rows, shape `(n, dimensions)`, in the order given; for batch jobs.
+
+        Raises: ProviderError.
+        """
+        vectors, _ = await self.embed(texts, input_type, priority, BATCH_TIMEOUT_S, "-")
+        return vectors
+
+    async def embed(
+        self,
+        texts: list[str],
+        input_type: InputType,
+        priority: Priority,
+        timeout_s: float,
+        request_id: str,
+    ) -> tuple[np.ndarray, int]:
+        """Return the rows, and the tokens that the provider counted; for RemoteEmbedder.
+
+        Raises: ProviderError.
+        """
+        current_request_id.set(request_id)
+        embedded = await self._embedder.embed_texts(
+            texts, input_type=input_type, timeout_s=timeout_s, priority=priority
+        )
+        return embedded.vectors, embedded.tokens

@@ -1,0 +1,104 @@
+"""The whole application on this machine: what `pazpaz-agent up` does.
+
+The same deployments and the same `cluster.yaml` as on a cluster; only Ray itself is started here,
+on 127.0.0.1, and ends with the command.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from deployments.ingress import set_environment
+from runtime.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runtime.settings import Settings
+
+CLUSTER_FILE: Final = Path(__file__).parents[1] / "cluster.yaml"
+OBJECT_STORE_BYTES: Final = 100 * 2**20
+"""Vectors take the gRPC path: the store holds next to nothing, and Ray's minimum is 75 MB."""
+LOGICAL_CPUS: Final = 4
+"""Ray's bookkeeping, not cores: enough for each deployment's most replicas of `cluster.yaml`."""
+
+
+@contextmanager
+def running(
+    settings: Settings, *, port: int | None = None, cluster_file: Path = CLUSTER_FILE
+) -> Iterator[str]:
+    """Run the application while the block runs, and yield its base URL.
+
+    Raises: ConfigurationError (the port is taken, or the file is not a Serve config).
+    """
+    config = _read_config(cluster_file)
+    http_options = config["http_options"] | ({} if port is None else {"port": port})
+    host, port = http_options["host"], int(http_options["port"])
+    _refuse_taken(port)
+    set_environment()
+    # Ray reads its environment when it is imported.
+    import ray  # noqa: PLC0415
+    from ray import serve  # noqa: PLC0415
+
+    from deployments.app import APPLICATION, wire  # noqa: PLC0415
+
+    application = config["applications"][0]
+    options = {entry.pop("name"): entry for entry in application["deployments"]}
+    ray.init(
+        num_cpus=max(LOGICAL_CPUS, os.cpu_count() or 1),
+        include_dashboard=False,
+        namespace=APPLICATION,
+        object_store_memory=OBJECT_STORE_BYTES,
+        log_to_driver=False,
+        logging_level=logging.WARNING,
+        _node_ip_address="127.0.0.1",
+    )
+    try:
+        serve.start(proxy_location=config["proxy_location"], http_options=http_options)
+        serve.run(
+            wire(settings, options),
+            name=APPLICATION,
+            route_prefix=application["route_prefix"],
+        )
+        yield f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared
+    finally:
+        serve.shutdown()
+        ray.shutdown()
+
+
+def wait_for_signal() -> None:
+    """Return when the process is asked to end: SIGINT (Ctrl-C) or SIGTERM."""
+    asked = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked.set())
+    asked.wait()
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = yaml.safe_load(path.read_text("utf-8"))
+        config["http_options"]["host"], config["applications"][0]["deployments"]
+    except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError) as error:
+        reason = f"is not a Serve config ({type(error).__name__})."
+        raise ConfigurationError(str(path), reason, "Compare it with the one shipped.") from None
+    return config
+
+
+def _refuse_taken(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            reason = "is taken by another program."
+            remedy = "Stop it, or choose another with --port."
+            raise ConfigurationError(f"Port {port}", reason, remedy) from None

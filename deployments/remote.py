@@ -1,0 +1,118 @@
+"""The ports Embedder and ChatModel over deployment handles.
+
+Vectors cross as float32 arrays on the gRPC path (`_by_reference=False`), which carried twice the
+requests of the object-store path and limits a message to 4 MiB: lists are sent in slices.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from ray import serve
+
+from actors.boundary import call, stream
+from runtime import assembly
+from runtime.messages import Embedded
+from runtime.telemetry import request_id
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from runtime.messages import (
+        ChatEvent,
+        ChatReply,
+        ChatRequest,
+        EmbeddingModel,
+        InputType,
+        Priority,
+    )
+    from runtime.settings import Settings
+
+SLICE_TEXTS: Final = 96
+"""Texts of one call: 96 x 4,000 dimensions x 4 bytes is 1.5 MiB, within gRPC's 4 MiB."""
+
+
+class RemoteEmbedder:
+    """The `embedding` deployment as an Embedder."""
+
+    def __init__(self, handle: Any, model: EmbeddingModel) -> None:  # noqa: ANN401
+        self._handle = handle.options(_by_reference=False)
+        self._model = model
+
+    @property
+    def model(self) -> EmbeddingModel:
+        """The vector space that the configuration names."""
+        return self._model
+
+    async def embed_text(self, text: str, *, input_type: InputType, timeout_s: float) -> Embedded:
+        """As Embedder.embed_text."""
+        return await self.embed_texts([text], input_type=input_type, timeout_s=timeout_s)
+
+    async def embed_texts(
+        self,
+        texts: Sequence[str],
+        *,
+        input_type: InputType,
+        timeout_s: float,
+        priority: Priority = "interactive",
+    ) -> Embedded:
+        """As Embedder.embed_texts; the slices go one after the other."""
+        parts: list[Embedded] = []
+        for start in range(0, len(texts), SLICE_TEXTS):
+            vectors, tokens = await call(
+                self._handle.embed.remote(
+                    list(texts[start : start + SLICE_TEXTS]),
+                    input_type,
+                    priority,
+                    timeout_s,
+                    request_id.get(),
+                ),
+                actor="embedding",
+                timeout_s=timeout_s,
+            )
+            parts.append(Embedded(vectors, tokens))
+        if not parts:
+            return Embedded(np.zeros((0, self._model.dimensions), np.float32), 0)
+        if len(parts) == 1:
+            return parts[0]
+        vectors = np.concatenate([part.vectors for part in parts])
+        return Embedded(vectors, sum(part.tokens for part in parts))
+
+
+class RemoteChat:
+    """The `chat` deployment as a ChatModel."""
+
+    def __init__(self, handle: Any, *, provider: str, name: str) -> None:  # noqa: ANN401
+        self._whole = handle.options(_by_reference=False)
+        self._pieces = handle.options(_by_reference=False, stream=True)
+        self._provider = provider
+        self._name = name
+
+    @property
+    def provider(self) -> str:
+        """The vendor that the configuration names."""
+        return self._provider
+
+    @property
+    def name(self) -> str:
+        """The model that the configuration names."""
+        return self._name
+
+    async def chat(self, request: ChatRequest, *, timeout_s: float) -> ChatReply:
+        """As ChatModel.chat."""
+        response = self._whole.chat.remote(request, timeout_s, request_id.get())
+        reply: ChatReply = await call(response, actor="chat", timeout_s=timeout_s)
+        return reply
+
+    async def stream(self, request: ChatRequest, *, timeout_s: float) -> AsyncIterator[ChatEvent]:
+        """As ChatModel.stream."""
+        generator = self._pieces.stream.remote(request, timeout_s, request_id.get())
+        async for event in stream(generator, actor="chat", timeout_s=timeout_s):
+            yield event
+
+
+def open_remote_embedder(settings: Settings) -> RemoteEmbedder:
+    """Return the running application's Embedder, for an actor or a job outside of it. Blocks."""
+    handle = serve.get_deployment_handle("embedding", "ai")
+    return RemoteEmbedder(handle, assembly.embedding_model(settings))
