@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from runtime.messages import Language
 
 NOT_IN_RECORDS: Final[dict[Language, str]] = {
-    "en": "The records do not answer this question.",
-    "he": "אין ברשומות תשובה לשאלה זו.",
+    "en": "I found no answer to this in the records.",
+    "he": "לא מצאתי לכך תשובה ברשומות.",
 }
-"""The whole answer where nothing relevant was found. It claims nothing, so it cites nothing."""
+"""The whole answer where none could be given. It speaks of what was found, not of what the records
+hold: a passage that the search missed, or an answer we withheld, must not read as "no such thing".
+"""
 
 FIELD_NAMES: Final[dict[Language, dict[str, str]]] = {
     "en": {

@@ -1,0 +1,122 @@
+"""Checks what a model wrote against what it was given, one sentence at a time.
+
+`synthesize.py` calls this, on a whole answer. Each sentence is judged on its own, so that a
+stream can be checked as it grows. Nothing here calls a model.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from runtime.answering.quoting import (
+    best_sentence,
+    has_open_quotation,
+    is_backed,
+    quotations,
+    stands_in,
+)
+from runtime.sentences import sentences
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runtime.messages import Passage
+
+Warned: TypeAlias = Literal["unknown_marker", "misquote_removed"]
+
+_NUMBERS: Final = r"\s*\d{1,4}(?:\s*[,;،\u2013-]\s*\d{1,4})*\s*"
+_MARKERS: Final = re.compile(rf"[\[【]{_NUMBERS}[\]】]|\]{_NUMBERS}\[")
+"""`[1]`, `[1, 2]`, `[1-3]`, and `]1[`, which models write in right-to-left text."""
+_LEADING: Final = re.compile(rf"(?:(?:{_MARKERS.pattern})[ \t]*)+[.,;]?")
+_LONGEST_RANGE: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSentence:
+    """A sentence as it may be shown; `text` is empty where it may not.
+
+    `quotes` holds, for each marker in it, the sentence of that passage that it rests on. `backed`
+    says whether its numbers and words agree with what it cites.
+    """
+
+    text: str
+    quotes: tuple[tuple[int, str], ...]
+    backed: bool
+    warnings: tuple[Warned, ...]
+
+
+def split_answer(text: str) -> list[tuple[int, int]]:
+    """Return the offsets of an answer's sentences, each with the markers that belong to it.
+
+    Markers after a stop belong to the sentence before, unless it has its own; a quotation is not
+    cut in two.
+    """
+    found: list[tuple[int, int]] = []
+    for start, end in sentences(text):
+        if found and "\n" not in text[found[-1][1] : start]:
+            before_start, before_end = found[-1]
+            before = text[before_start:before_end]
+            if has_open_quotation(before):
+                found[-1] = (before_start, end)
+                continue
+            markers = _LEADING.match(text, start, end)
+            if markers and not _MARKERS.search(before):
+                found[-1] = (before_start, start + len(markers[0].rstrip()))
+                rest = text[markers.end() : end]
+                if rest.strip():
+                    found.append((end - len(rest.lstrip()), end))
+                continue
+        found.append((start, end))
+    return found
+
+
+def check_sentence(sentence: str, passages: Mapping[int, Passage]) -> CheckedSentence:
+    """Return the sentence as it may be shown, given the passages by marker.
+
+    Markers are written `[1][2]`; those that name no passage are dropped. A sentence that quotes
+    what none of its passages says is withheld whole: its other words may lean on the quotation.
+    """
+    warnings: list[Warned] = []
+    cited: dict[int, Passage] = {}
+
+    def rewrite(match: re.Match[str]) -> str:
+        known = []
+        for marker in _read_markers(match[0]):
+            if marker not in passages:
+                warnings.append("unknown_marker")
+            elif marker not in known:
+                known.append(marker)
+                cited[marker] = passages[marker]
+        return "".join(f"[{marker}]" for marker in known)
+
+    text = _tidy(_MARKERS.sub(rewrite, sentence))
+    plain = _tidy(_MARKERS.sub("", sentence))
+    for quotation in quotations(plain):
+        if not any(stands_in(quotation, passage.text) for passage in cited.values()):
+            return CheckedSentence("", (), backed=False, warnings=(*warnings, "misquote_removed"))
+    evidence = " ".join(
+        f"{passage.client_name} {passage.session_date or ''} {passage.text}"
+        for passage in cited.values()
+    )
+    return CheckedSentence(
+        text,
+        tuple((marker, best_sentence(cited[marker].text, plain)) for marker in sorted(cited)),
+        backed=is_backed(plain, evidence),
+        warnings=tuple(warnings),
+    )
+
+
+def _read_markers(group: str) -> list[int]:
+    markers: list[int] = []
+    for part in re.split(r"[,;،]", group.strip("[]【】")):
+        first, *rest = (int(number) for number in re.findall(r"\d+", part))
+        last = rest[-1] if rest else first
+        markers += range(first, min(last, first + _LONGEST_RANGE) + 1) if last > first else [first]
+    return markers
+
+
+def _tidy(text: str) -> str:
+    """Close the gap that a dropped marker leaves before a stop or between words."""
+    return re.sub(r"[ \t]+([.,;:!?…]|$)", r"\1", re.sub(r"[ \t]{2,}", " ", text)).strip()

@@ -1,0 +1,106 @@
+"""What a text quotes, and whether it stands in a record; and which sentence of a passage fits best.
+
+`checking.py` and `synthesize.py` call this. Wording alone is compared: nothing here understands.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+from runtime.answering.language import detect
+from runtime.sentences import sentences
+
+_GERSHAYIM: Final = re.compile('(?<=[א-ת])["״”“](?=[א-ת](?![א-ת"״”]))')
+"""The mark before the last letter of a Hebrew abbreviation: ד"ר, מ"ג. It quotes nothing."""
+_SPOKEN: Final = re.compile(
+    "(?:(?<!\\w)|(?<=(?<!\\w)[ושהכלבמ])|(?<=(?<!\\w)[ושהכלבמ]{2}))"
+    '(?:["״“”„]([^"״“”„\n]+)(?:["״“”]|$)|«([^»\n]+)(?:»|$)'
+    "|['‘](?=\\S)([^\n]+?)(?<=\\S)['’](?!\\w))"
+)
+"""A quotation: opened before a word (a Hebrew prefix may stand there: ש"…"), closed after one.
+
+One left open runs to the sentence's end: better to refuse it than to let it by unread.
+"""
+_FOLDED: Final = str.maketrans(
+    {
+        **dict.fromkeys("“”„«»״", '"'),
+        **dict.fromkeys("‘’׳`", "'"),
+        **dict.fromkeys("\u2010\u2011\u2013—־", "-"),
+        "[": "(",
+        "]": ")",
+    }
+)
+_WORD: Final = re.compile(r"\d+(?:[.,:/]\d+)*|[^\W\d_]+")
+_HEBREW_PREFIX: Final = re.compile(r"^[ושהכלבמ]{1,2}(?=[א-ת]{3})")
+_ENGLISH_SUFFIX: Final = re.compile(r"(?<=[a-z]{3})(?:ing|ed|es|s)$")
+_TELLING_LETTERS: Final = 4
+"""A word this long rarely stands in a sentence for grammar alone."""
+
+
+def quotations(sentence: str) -> list[str]:
+    """Return what the sentence puts in quotation marks, without stops at the ends."""
+    masked = _GERSHAYIM.sub("_", sentence)
+    found = []
+    for match in _SPOKEN.finditer(masked):
+        start, end = match.span(match.lastindex or 0)
+        found.append(sentence[start:end].strip(" .,;:!?…"))
+    return [quotation for quotation in found if quotation]
+
+
+def has_open_quotation(text: str) -> bool:
+    """Say whether a quotation mark that opens is still to be closed."""
+    masked = _GERSHAYIM.sub("_", text)
+    return len(re.findall('["״“”„]', masked)) % 2 == 1 or masked.count("«") > masked.count("»")
+
+
+def stands_in(quotation: str, text: str) -> bool:
+    """Say whether the words stand in the text in whole words, but for case, space and quote style.
+
+    A Hebrew quotation may leave out the prefix letters that its first word has in the text.
+    """
+    pattern = rf"(?<!\w)[ושהכלבמ]{{0,3}}{re.escape(_fold(quotation))}(?!\w)"
+    return re.search(pattern, _fold(text)) is not None
+
+
+def best_sentence(passage: str, text: str) -> str:
+    """Return the passage's sentence that shares most words with the text, verbatim.
+
+    Where none shares a word, as between two languages, the whole passage: nothing tells which of
+    its sentences is meant.
+    """
+    wanted = words(text)
+    best, best_overlap = passage.strip(), 0.0
+    for start, end in sentences(passage):
+        found = words(passage[start:end])
+        overlap = len(found & wanted) / (len(found) + len(wanted) or 1)
+        if overlap > best_overlap:
+            best, best_overlap = passage[start:end], overlap
+    return best
+
+
+def is_backed(sentence: str, evidence: str) -> bool:
+    """Say whether nothing in the wording contradicts that the sentence rests on the evidence.
+
+    Every number must stand in it and, within one language, at least one telling word.
+    """
+    said, known = words(sentence), words(evidence)
+    if any(word[0].isdigit() and word not in known for word in said):
+        return False
+    telling = {word for word in said if len(word) >= _TELLING_LETTERS or word[0].isdigit()}
+    return not telling or bool(telling & known) or detect(sentence) != detect(evidence)
+
+
+def words(text: str) -> set[str]:
+    """Return the words for comparison: folded, Hebrew prefixes and English endings taken off."""
+    return {_stem(word) for word in _WORD.findall(_fold(text))}
+
+
+def _stem(word: str) -> str:
+    return _ENGLISH_SUFFIX.sub("", _HEBREW_PREFIX.sub("", word))
+
+
+def _fold(text: str) -> str:
+    visible = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    return " ".join(unicodedata.normalize("NFC", visible).translate(_FOLDED).casefold().split())
