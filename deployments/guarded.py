@@ -1,0 +1,117 @@
+"""Routes that need a credential: who asks is settled before a byte of the body is looked at.
+
+FastAPI reads and parses a body before it runs any dependency, so the checks stand in the route
+class, in this order: credential, scope, content type, size, JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from email.message import Message
+from typing import Any, Final
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic_core import from_json
+from starlette.exceptions import HTTPException
+
+from deployments.services import Services
+from runtime.access import require
+from runtime.errors import DeadlineExceeded
+from runtime.messages import Caller, Scope
+
+MAX_BODY_BYTES: Final = 1 << 20
+"""`api.py` gives it to FastAPI, which counts what arrives. Source: the contract."""
+
+BODY_READ_TIMEOUT_S: Final = 20.0
+"""1 MiB at some 50 KiB/s; a slower caller only holds a place."""
+
+
+class JsonRequest(Request):
+    """A request whose JSON was parsed already, by the stricter of the parsers at hand."""
+
+    parsed: object = None
+
+    async def json(self) -> object:
+        """Return what `read_json` parsed."""
+        return self.parsed
+
+
+def guarded_by(scope: Scope) -> type[APIRoute]:
+    """Return the class of routes that only a credential with `scope` may use."""
+
+    class GuardedRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            serve = super().get_route_handler()
+
+            async def handle(request: Request) -> Response:
+                caller = await authenticate(request)
+                require(caller, scope)
+                request.state.caller = caller
+                if self.body_field is not None:
+                    request = await read_json(request)
+                return await serve(request)
+
+            return handle
+
+    return GuardedRoute
+
+
+def services_of(request: Request) -> Services:
+    """Return what the lifespan opened for this replica."""
+    services = request.app.state.services
+    assert isinstance(services, Services)
+    return services
+
+
+def caller_of(request: Request) -> Caller:
+    """Return who asks on a guarded route."""
+    caller = request.state.caller
+    assert isinstance(caller, Caller)
+    return caller
+
+
+async def authenticate(request: Request) -> Caller:
+    """Return who sent the request; two credentials are as good as none.
+
+    Raises: Unauthenticated, SigningKeysUnavailable, DatabaseUnavailable, StatementTimeout.
+    """
+    sent = request.headers.getlist("Authorization")
+    return await services_of(request).access.authenticate(", ".join(sent) if sent else None)
+
+
+async def read_json(request: Request) -> JsonRequest:
+    """Return the request with its body read and parsed.
+
+    The parser refuses NaN, nesting beyond 200 levels, half surrogate pairs and what is not UTF-8;
+    of a key that stands twice the last counts, as everywhere.
+
+    Raises: DeadlineExceeded.
+    """
+    _require_json(request.headers.get("Content-Type", ""))
+    read = JsonRequest(request.scope, request.receive)
+    deadline = asyncio.timeout(BODY_READ_TIMEOUT_S)
+    try:
+        async with deadline:
+            content = await read.body()
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        raise DeadlineExceeded("body") from None
+    try:
+        read.parsed = from_json(content, allow_inf_nan=False, cache_strings="keys")
+    except ValueError:
+        # The parser's message may show a piece of the body.
+        error = {"type": "invalid_field", "loc": ("body",), "ctx": {"reason": "is not valid JSON"}}
+        raise RequestValidationError([error]) from None
+    return read
+
+
+def _require_json(content_type: str) -> None:
+    message = Message()
+    message["Content-Type"] = content_type
+    charset = message.get_param("charset", "utf-8")
+    if message.get_content_type() != "application/json" or str(charset).lower() != "utf-8":
+        raise HTTPException(415)
