@@ -36,9 +36,9 @@ from deployments.schemas import (
     SessionBody,
     StoredBody,
 )
-from deployments.services import OpenServices, Services
 from runtime.access import require
 from runtime.messages import Caller
+from runtime.services import OpenServices, Services
 from runtime.telemetry import request_id
 
 PREFIX: Final = "/api/v1/ai"

@@ -17,10 +17,10 @@ from fastapi.routing import APIRoute
 from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 
-from deployments.services import Services
 from runtime.access import require
 from runtime.errors import DeadlineExceeded
 from runtime.messages import Caller, Scope
+from runtime.services import Services
 
 MAX_BODY_BYTES: Final = 1 << 20
 """`api.py` gives it to FastAPI, which counts what arrives. Source: the contract."""

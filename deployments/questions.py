@@ -9,10 +9,10 @@ from typing import Final
 from uuid import UUID
 
 from deployments.problems import kind_of
-from deployments.services import Services
 from runtime.answering.language import detect
 from runtime.errors import DeadlineExceeded, Overloaded
 from runtime.messages import Answer, Question
+from runtime.services import Services
 from runtime.telemetry import QuestionAnswered
 
 OVERLOAD_RETRY_AFTER_S: Final = 2.0

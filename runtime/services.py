@@ -1,7 +1,7 @@
 """What the HTTP routes need of the process they run in.
 
-The orchestrator opens one `Services` at its start and `api.py` keeps it on the application; tests
-put doubles in it. Nothing here knows how any of it is made.
+The orchestrator opens one `Services` at its start and `deployments/api.py` keeps it on the
+application; tests put doubles in it. Nothing here knows how any of it is made.
 """
 
 from __future__ import annotations
