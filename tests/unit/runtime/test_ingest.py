@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -213,6 +214,21 @@ def test_an_endless_line_is_passed_over_in_pieces(
     assert [type(line) for line in lines] == kinds
     assert [line.place.line for line in lines] == list(range(1, len(kinds) + 1))
     assert sum(line.place.size_bytes for line in lines) == path.stat().st_size
+
+
+def test_a_line_over_the_limit_is_never_held_in_memory(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "MAX_LINE_BYTES", 1000)
+    path.write_bytes(b"x" * 8_000_000)
+    tracemalloc.start()
+    try:
+        (line,) = read_records(path)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert isinstance(line, BadLine)
+    assert peak_bytes < 1_000_000
 
 
 def test_bom_blank_lines_and_windows_line_ends_are_no_faults(path: Path) -> None:
