@@ -25,6 +25,9 @@ from runtime.workspaces import workspace_id_for
 MAX_FIELD_BYTES: Final = 1024 * 1024
 """UTF-8 bytes of one field. Source: the contract's limit of an HTTP body, 1 MiB."""
 
+MAX_NAME_CHARACTERS: Final = 500
+"""Of a client or a workspace, as over HTTP: longer is a note in the wrong column."""
+
 MAX_LINE_BYTES: Final = 16 * 1024 * 1024
 """A longer line is never held in memory. Room for four full fields of Hebrew written as
 `\\u05d0` escapes, which are three times its UTF-8."""
@@ -113,7 +116,7 @@ def _skip_rest_of_line(file: BufferedReader, start: bytes) -> int:
 def _parse_line(raw: bytes, place: Place) -> RecordLine | BadLine:
     try:
         fields = _parse_object(raw)
-        written = _parse_required(fields, "workspace").strip()
+        written = _parse_name(fields, "workspace").strip()
         workspace_id = workspace_id_for(written)
         workspace = None if written.lower() == str(workspace_id) else written
         if fields.get("session_id") is None:
@@ -142,7 +145,7 @@ def _parse_object(raw: bytes) -> Mapping[str, object]:
 def _parse_client(fields: Mapping[str, object]) -> Client:
     return Client(
         id=_parse_id(fields, "client_id"),
-        name=_parse_required(fields, "client_name"),
+        name=_parse_name(fields, "client_name"),
         **{name: _parse_text(fields, name) for name in CLIENT_FIELDS},
     )
 
@@ -180,6 +183,13 @@ def _parse_required(fields: Mapping[str, object], name: str) -> str:
     value = _parse_text(fields, name)
     if not value.strip():
         raise InvalidRecord(name, "is missing or empty; add it.")
+    return value
+
+
+def _parse_name(fields: Mapping[str, object], name: str) -> str:
+    value = _parse_required(fields, name)
+    if len(value) > MAX_NAME_CHARACTERS:
+        raise InvalidRecord(name, f"is longer than {MAX_NAME_CHARACTERS} characters; shorten it.")
     return value
 
 

@@ -160,6 +160,8 @@ def test_a_date_is_read_in_utc(path: Path, written: str, moment: datetime) -> No
         ({"client_id": 17}, "client_id"),
         ({"client_id": None}, "client_id"),
         ({"workspace": " "}, "workspace"),
+        ({"workspace": "w" * (ingest.MAX_NAME_CHARACTERS + 1)}, "workspace"),
+        ({"session_id": None, "client_name": SECRET * 20}, "client_name"),
         ({"subjective": [SECRET]}, "subjective"),
         ({"subjective": f"{SECRET}\x00"}, "subjective"),
         ({"subjective": f"{SECRET}\ud800"}, "subjective"),
