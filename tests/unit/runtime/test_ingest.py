@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runtime import ingest
-from runtime.errors import DatabaseUnavailable
-from runtime.ingest import (
-    BadLine,
-    ClientLine,
-    Importer,
-    ImportProgress,
-    RecordLine,
-    SessionLine,
-    read_records,
-)
-from runtime.messages import BatchStored, Client, Session
+from runtime.ingest import BadLine, ClientLine, RecordLine, SessionLine, read_records
+from runtime.messages import Client, Session
 from runtime.workspaces import workspace_id_for
 
 CLIENT_ID = UUID("3f0c8a52-92f5-4c0e-8a6e-0a55d5e20c01")
@@ -62,44 +52,6 @@ def reason_of(path: Path, line: object) -> str:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "practice.jsonl"
-
-
-class MemoryStore:
-    """Keeps what it is given, as the database would, and notes each batch."""
-
-    def __init__(self) -> None:
-        self.records: dict[tuple[UUID, UUID], Client | Session] = {}
-        self.names: dict[UUID, str] = {}
-        self.batches: list[int] = []
-        self.fails_at: int | None = None
-
-    async def ensure_workspace(self, workspace_id: UUID, name: str) -> None:
-        assert workspace_id not in self.names, "named once an import"
-        self.names[workspace_id] = name
-
-    async def put_many(
-        self, workspace_id: UUID, clients: Sequence[Client], sessions: Sequence[Session]
-    ) -> BatchStored:
-        if len(self.batches) == self.fails_at:
-            raise DatabaseUnavailable("the connection was lost.")
-        ids = [client.id for client in clients] + [session.id for session in sessions]
-        assert len(set(ids)) == len(ids), "no id twice in a batch"
-        self.batches.append(len(ids))
-        stored = unchanged = 0
-        without_client = []
-        records: list[Client | Session] = [*clients, *sessions]
-        for record in records:
-            if isinstance(record, Session) and (workspace_id, record.client_id) not in self.records:
-                without_client.append(record.id)
-            elif self.records.get((workspace_id, record.id)) == record:
-                unchanged += 1
-            else:
-                self.records[workspace_id, record.id] = record
-                stored += 1
-        return BatchStored(stored, unchanged, tuple(without_client))
-
-
-# --- Reading --------------------------------------------------------------------------------
 
 
 def test_a_client_line_becomes_a_client(path: Path) -> None:
@@ -259,120 +211,3 @@ def test_no_bytes_stop_the_reading_or_cost_a_good_line(path: Path, lines: list[b
     path.write_bytes(b"\n".join(lines))
     good = sum(line == json.dumps(CLIENT).encode() for line in lines)
     assert sum(isinstance(line, ClientLine) for line in read_records(path)) == good
-
-
-# --- Importing ------------------------------------------------------------------------------
-
-
-def session(number: int, **changes: object) -> dict[str, object]:
-    return SESSION | {"session_id": str(uuid5(SESSION_ID, str(number)))} | changes
-
-
-async def test_a_practice_is_stored_under_its_workspace_and_name(path: Path) -> None:
-    store = MemoryStore()
-    done = await Importer(store).run([write(path, CLIENT, SESSION)])
-    north = workspace_id_for("north")
-    assert store.names == {north: "north"}
-    assert set(store.records) == {(north, CLIENT_ID), (north, SESSION_ID)}
-    size_bytes = 2 * sum(line.place.size_bytes for line in read_records(path))
-    assert done == ImportProgress(bytes_read=size_bytes, total_bytes=size_bytes, stored=2)
-
-
-async def test_a_session_may_stand_before_its_client_or_in_another_file(path: Path) -> None:
-    store = MemoryStore()
-    clients = write(path.with_name("clients.jsonl"), CLIENT)
-    bad: list[BadLine] = []
-    done = await Importer(store, on_bad=bad.append).run([write(path, session(1)), clients])
-    assert (done.stored, bad) == (2, [])
-
-
-async def test_a_session_without_a_client_is_told_of_by_file_and_line(path: Path) -> None:
-    unknown = str(uuid5(CLIENT_ID, "nobody"))
-    bad: list[BadLine] = []
-    write(path, CLIENT, session(1), "", session(2, client_id=unknown))
-    done = await Importer(MemoryStore(), on_bad=bad.append).run([path])
-    assert (done.stored, done.bad) == (2, 1)
-    assert [(line.place.path, line.place.line) for line in bad] == [(path, 4)]
-    assert "no such client" in bad[0].reason
-
-
-async def test_running_again_stores_nothing_new(path: Path) -> None:
-    store = MemoryStore()
-    await Importer(store).run([write(path, CLIENT, session(1), session(2))])
-    store.names.clear()
-    done = await Importer(store).run([path])
-    assert (done.stored, done.unchanged, done.bad) == (0, 3, 0)
-
-
-async def test_of_lines_with_one_id_the_last_is_kept_and_told_of(path: Path) -> None:
-    store = MemoryStore()
-    reported: list[BadLine] = []
-    write(path, CLIENT, session(1, plan="5 mg"), CLIENT, session(1, plan="10 mg"))
-    done = await Importer(store, on_bad=reported.append).run([path])
-    kept = store.records[workspace_id_for("north"), uuid5(SESSION_ID, "1")]
-    assert isinstance(kept, Session)
-    assert kept.plan == "10 mg"
-    assert [(line.place.line, line.skipped) for line in reported] == [(3, False), (4, False)]
-    assert (done.bad, done.replaced) == (0, 2)
-
-
-async def test_the_same_id_in_two_workspaces_is_two_records(path: Path) -> None:
-    store = MemoryStore()
-    reported: list[BadLine] = []
-    write(path, CLIENT, CLIENT | {"workspace": "south"}, SESSION, SESSION | {"workspace": "south"})
-    done = await Importer(store, on_bad=reported.append).run([path])
-    assert (done.stored, reported) == (4, [])
-    assert set(store.names.values()) == {"north", "south"}
-
-
-async def test_a_workspace_given_by_its_uuid_keeps_the_name_it_has(path: Path) -> None:
-    store = MemoryStore()
-    await Importer(store).run([write(path, CLIENT | {"workspace": str(workspace_id_for("north"))})])
-    assert store.names == {}
-    assert len(store.records) == 1
-
-
-async def test_bad_lines_are_reported_once_and_the_rest_is_stored(path: Path) -> None:
-    bad: list[BadLine] = []
-    write(path, "{", CLIENT, session(1, session_date="soon"), session(2))
-    done = await Importer(MemoryStore(), on_bad=bad.append).run([path])
-    assert [line.place.line for line in bad] == [1, 3]
-    assert (done.stored, done.bad) == (2, 2)
-
-
-@pytest.mark.parametrize("limit", ["BATCH_RECORDS", "BATCH_BYTES"])
-async def test_batches_are_bounded_and_progress_follows_them(
-    path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
-) -> None:
-    line_bytes = len(json.dumps(session(0))) + 1
-    monkeypatch.setattr(ingest, limit, 10 if limit == "BATCH_RECORDS" else 10 * line_bytes)
-    store = MemoryStore()
-    seen: list[ImportProgress] = []
-    write(path, CLIENT, *(session(number) for number in range(25)))
-    done = await Importer(store, on_progress=seen.append).run([path])
-    assert store.batches == [1, 10, 10, 5]
-    assert [progress.stored for progress in seen] == [1, 11, 21, 26, 26]
-    read = [progress.bytes_read for progress in seen]
-    assert read == sorted(read)
-    assert seen[-1] == done
-
-
-async def test_an_import_that_was_cut_off_goes_on_when_run_again(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ingest, "BATCH_RECORDS", 10)
-    store = MemoryStore()
-    store.fails_at = 2
-    write(path, CLIENT, *(session(number) for number in range(25)))
-    with pytest.raises(DatabaseUnavailable):
-        await Importer(store).run([path])
-    assert len(store.records) == 11
-    store.names.clear()
-    store.fails_at = None
-    done = await Importer(store).run([path])
-    assert (done.stored, done.unchanged) == (15, 11)
-
-
-async def test_an_empty_file_is_an_import_of_nothing(path: Path) -> None:
-    done = await Importer(MemoryStore()).run([write(path)])
-    assert done == ImportProgress(bytes_read=0, total_bytes=0)
