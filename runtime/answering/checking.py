@@ -92,7 +92,7 @@ def check_sentence(sentence: str, passages: Mapping[int, Passage]) -> CheckedSen
         return "".join(f"[{marker}]" for marker in known)
 
     text = _tidy(_MARKERS.sub(rewrite, sentence))
-    plain = _tidy(_MARKERS.sub("", sentence))
+    plain = _tidy(_MARKERS.sub(" ", sentence))
     for quotation in quotations(plain):
         if not any(stands_in(quotation, passage.text) for passage in cited.values()):
             return CheckedSentence("", (), backed=False, warnings=(*warnings, "misquote_removed"))

@@ -12,14 +12,13 @@ from typing import Final
 from runtime.answering.language import detect
 from runtime.sentences import sentences
 
-_GERSHAYIM: Final = re.compile('(?<=[א-ת])["״”“](?=[א-ת](?![א-ת"״”]))')
-"""The mark before the last letter of a Hebrew abbreviation: ד"ר, מ"ג. It quotes nothing."""
-_SPOKEN: Final = re.compile(
-    "(?:(?<!\\w)|(?<=(?<!\\w)[ושהכלבמ])|(?<=(?<!\\w)[ושהכלבמ]{2}))"
-    '(?:["״“”„]([^"״“”„\n]+)(?:["״“”]|$)|«([^»\n]+)(?:»|$)'
-    "|['‘](?=\\S)([^\n]+?)(?<=\\S)['’](?!\\w))"
+_INNER_MARK: Final = re.compile('([א-ת]+)["״“”](?=([א-ת]+))')
+_PREFIX: Final = re.compile("[ושהכלבמ]{1,3}")
+_QUOTED: Final = re.compile(
+    '(?<!\\d)["״“”„]([^"״“”„\n]+)(?:["״“”]|$)|«([^»\n]+)(?:»|$)'
+    "|(?<!\\w)['‘](?=\\S)([^\n]+?)(?<=\\S)['’](?!\\w)"
 )
-"""A quotation: opened before a word (a Hebrew prefix may stand there: ש"…"), closed after one.
+"""A quotation: not inches, not apostrophes.
 
 One left open runs to the sentence's end: better to refuse it than to let it by unread.
 """
@@ -41,9 +40,9 @@ _TELLING_LETTERS: Final = 4
 
 def quotations(sentence: str) -> list[str]:
     """Return what the sentence puts in quotation marks, without stops at the ends."""
-    masked = _GERSHAYIM.sub("_", sentence)
+    masked = _mask_gershayim(sentence)
     found = []
-    for match in _SPOKEN.finditer(masked):
+    for match in _QUOTED.finditer(masked):
         start, end = match.span(match.lastindex or 0)
         found.append(sentence[start:end].strip(" .,;:!?…"))
     return [quotation for quotation in found if quotation]
@@ -51,8 +50,18 @@ def quotations(sentence: str) -> list[str]:
 
 def has_open_quotation(text: str) -> bool:
     """Say whether a quotation mark that opens is still to be closed."""
-    masked = _GERSHAYIM.sub("_", text)
+    masked = _mask_gershayim(text)
     return len(re.findall('["״“”„]', masked)) % 2 == 1 or masked.count("«") > masked.count("»")
+
+
+def _mask_gershayim(text: str) -> str:
+    """Blank the marks of abbreviations (ד"ר, מנכ"לית), which quote nothing; lengths stay."""
+
+    def mask(match: re.Match[str]) -> str:
+        opens = _PREFIX.fullmatch(match[1]) and len(match[2]) > 1  # as in ש"אני עייפה"
+        return match[0] if opens else f"{match[1]}_"
+
+    return _INNER_MARK.sub(mask, text)
 
 
 def stands_in(quotation: str, text: str) -> bool:

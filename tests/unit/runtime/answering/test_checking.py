@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.answering.checking import check_sentence, split_answer
+from runtime.messages import Passage
+
+PIECES = st.sampled_from(
+    [
+        "She sleeps",
+        " badly",
+        ".",
+        " ",
+        "\n",
+        "[1]",
+        "[2, 7]",
+        "]1[",
+        '"',
+        "“",
+        "”",
+        'מ"ג',
+        "!",
+        "a.m.",
+    ]
+)
+
+
+def split(text: str) -> list[str]:
+    return [text[start:end] for start, end in split_answer(text)]
+
+
+class TestSplitAnswer:
+    @given(st.lists(PIECES).map("".join))
+    def test_sentences_follow_each_other_and_leave_out_only_space(self, text: str) -> None:
+        end_before = 0
+        for start, end in split_answer(text):
+            assert start < end
+            assert not text[end_before:start].strip()
+            end_before = end
+        assert not text[end_before:].strip()
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("She sleeps [1]. She eats [2].", ["She sleeps [1].", "She eats [2]."]),
+            ("She sleeps. [1] She eats. [2]", ["She sleeps. [1]", "She eats. [2]"]),
+            ("She sleeps. [1][2]", ["She sleeps. [1][2]"]),
+            ("She sleeps [1]. [2] says more.", ["She sleeps [1].", "[2] says more."]),
+            ("- sleeps\n- [2] eats", ["- sleeps", "- [2] eats"]),
+        ],
+    )
+    def test_a_marker_after_the_stop_belongs_to_the_sentence_before(
+        self, text: str, expected: list[str]
+    ) -> None:
+        assert split(text) == expected
+
+    def test_a_quotation_of_two_sentences_is_not_cut(self) -> None:
+        text = "She said “I wake. I lie there.” She cried."
+        assert split(text) == ["She said “I wake. I lie there.”", "She cried."]
+
+
+class TestCheckSentence:
+    @pytest.fixture
+    def passages(self, make_passage: Callable[..., Passage]) -> dict[int, Passage]:
+        return {
+            1: make_passage('Reports waking at 3. "I lie there," she says.'),
+            2: make_passage('נוטלת אסציטלופרם 10 מ"ג. מדווחת על שיפור.'),
+        }
+
+    @pytest.mark.parametrize(
+        ("written", "shown"),
+        [
+            ("She wakes [1, 2].", "She wakes [1][2]."),
+            ("She wakes [1-2].", "She wakes [1][2]."),
+            ("She wakes [1][1].", "She wakes [1][1]."),
+            ("She wakes [1, 1].", "She wakes [1]."),
+            ("היא מתעוררת ]1[.", "היא מתעוררת [1]."),
+            ("She wakes 【2】.", "She wakes [2]."),
+            ("She wakes [9].", "She wakes."),
+            ("She [9] wakes [1; 9].", "She wakes [1]."),
+        ],
+    )
+    def test_markers_are_shown_one_way_and_unknown_ones_not_at_all(
+        self, passages: dict[int, Passage], written: str, shown: str
+    ) -> None:
+        checked = check_sentence(written, passages)
+        assert checked.text == shown
+        assert set(checked.warnings) == ({"unknown_marker"} if "9" in written else set())
+
+    def test_each_marker_has_the_sentence_it_rests_on(self, passages: dict[int, Passage]) -> None:
+        checked = check_sentence('She reports waking [1] and takes 10 מ"ג [2].', passages)
+        assert checked.quotes == ((1, "Reports waking at 3."), (2, 'נוטלת אסציטלופרם 10 מ"ג.'))
+
+    def test_a_quotation_that_stands_in_what_it_cites_is_shown(
+        self, passages: dict[int, Passage]
+    ) -> None:
+        assert check_sentence("She says “I lie there.” [1]", passages).text
+
+    @pytest.mark.parametrize(
+        "sentence",
+        ["She says “I lie awake” [1].", "She says “I lie there” [2].", "She says “I lie there”."],
+    )
+    def test_a_quotation_that_does_not_withholds_the_sentence(
+        self, passages: dict[int, Passage], sentence: str
+    ) -> None:
+        checked = check_sentence(sentence, passages)
+        assert (checked.text, checked.quotes) == ("", ())
+        assert checked.warnings == ("misquote_removed",)
+
+    def test_the_date_and_the_name_of_the_record_back_a_sentence(
+        self, passages: dict[int, Passage]
+    ) -> None:
+        assert check_sentence("Noa woke on 14.", {1: passages[1]}).backed is False
+        assert check_sentence("On 14 in 2025, Noa woke at 3 [1].", passages).backed

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from runtime.answering.prompting import HISTORY_CHARACTERS, write_request
+from runtime.messages import (
+    FIELDS,
+    ChatMessage,
+    ChatRequest,
+    Language,
+    Passage,
+    Question,
+    RecordKey,
+    Turn,
+)
+from runtime.phrases import FIELD_NAMES, NOT_IN_RECORDS
+
+TODAY = date(2026, 1, 31)
+
+
+def write(question: Question, *passages: Passage, language: Language = "en") -> ChatRequest:
+    return write_request(question, passages, language=language, today=TODAY)
+
+
+@pytest.mark.parametrize("language", ["en", "he"])
+def test_the_model_is_told_the_date_and_the_very_words_for_no_answer(language: Language) -> None:
+    system = write(Question("?"), language=language).system
+    assert "2026-01-31" in system
+    assert NOT_IN_RECORDS[language] in system
+    assert "{" not in system
+
+
+@pytest.mark.parametrize("language", ["en", "he"])
+def test_every_field_has_a_name_in_each_language(language: Language) -> None:
+    fields = {field for names in FIELDS.values() for field in names}
+    assert set(FIELD_NAMES[language]) == fields
+
+
+def test_documents_are_numbered_by_rank_and_say_whose_and_when(
+    make_passage: Callable[..., Passage],
+) -> None:
+    first, second = make_passage("Sleeps."), make_passage("Eats.", field_name="plan")
+    profile = replace(
+        second,
+        record=RecordKey("client", second.client_id),
+        session_date=None,
+        field_name="medical_history",
+    )
+    documents = write(Question("?"), first, profile).documents
+    assert [document.marker for document in documents] == [1, 2]
+    assert documents[0].heading == "Noa Bar, 2025-10-14, subjective"
+    assert documents[1].heading == "Noa Bar, medical history"
+    assert write(Question("?"), profile, language="he").documents[0].heading == (
+        "Noa Bar, רקע רפואי"
+    )
+
+
+def test_a_note_cannot_cite(make_passage: Callable[..., Passage]) -> None:
+    document = write(Question("?"), make_passage("As seen [2], [3, 4] and [sic].")).documents[0]
+    assert document.text == "As seen (2), (3, 4) and [sic]."
+
+
+def test_the_question_comes_last_after_earlier_turns() -> None:
+    history = (Turn("user", "How is she?"), Turn("assistant", "Well [1]."))
+    assert write(Question("Since when?", history=history)).messages == (
+        ChatMessage("user", "How is she?"),
+        ChatMessage("assistant", "Well [1]."),
+        ChatMessage("user", "Since when?"),
+    )
+
+
+def test_of_a_long_history_the_newest_turns_stay_and_a_user_speaks_first() -> None:
+    size = HISTORY_CHARACTERS // 4
+    roles = ("user", "assistant") * 4
+    history = tuple(Turn(role, str(n) * size) for n, role in enumerate(roles))  # type: ignore[arg-type]
+    kept = write(Question("?", history=history[1:])).messages
+    assert [message.content[0] for message in kept] == ["4", "5", "6", "7", "?"]
+    kept = write(Question("?", history=history[:-1])).messages
+    assert [message.content[0] for message in kept] == ["4", "5", "6", "?"]

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID, uuid4
+
+import numpy as np
+import pytest
+
+from runtime.answering.retrieve import PARTS_SEARCHED, embed_question, retrieve
+from runtime.errors import EmbeddingError
+from runtime.messages import Embedded, EmbeddingModel, InputType, Passage, Question, Vector
+from runtime.providers.fakes import FakeEmbedder
+
+MODEL = EmbeddingModel("fake", "trigrams", 4)
+VECTOR = np.ones(4, np.float32)
+
+
+class Shelf:
+    """Gives what it holds and remembers what it was asked."""
+
+    def __init__(self, *passages: Passage) -> None:
+        self.passages = list(passages)
+        self.asked: list[tuple[UUID, EmbeddingModel, UUID | None, int]] = []
+
+    async def search(
+        self,
+        workspace_id: UUID,
+        vector: Vector,
+        *,
+        model: EmbeddingModel,
+        client_id: UUID | None,
+        limit: int,
+    ) -> list[Passage]:
+        assert vector is VECTOR
+        self.asked.append((workspace_id, model, client_id, limit))
+        return self.passages[:limit]
+
+
+async def find(shelf: Shelf, question: Question) -> list[Passage]:
+    return await retrieve(shelf, UUID(int=1), question, VECTOR, model=MODEL)
+
+
+async def test_the_best_part_stands_for_its_field(make_passage: Callable[..., Passage]) -> None:
+    session_id = uuid4()
+    weak = make_passage("weak", session_id=session_id, similarity=0.5, part=0)
+    strong = make_passage("strong", session_id=session_id, similarity=0.9, part=1)
+    other = make_passage("plan", session_id=session_id, similarity=0.6, field_name="plan")
+    assert await find(Shelf(weak, strong, other), Question("?")) == [strong, other]
+
+
+async def test_what_is_less_similar_than_asked_is_left_out(
+    make_passage: Callable[..., Passage],
+) -> None:
+    at, below = make_passage("at", similarity=0.4), make_passage("below", similarity=0.39)
+    assert await find(Shelf(at, below), Question("?", min_similarity=0.4)) == [at]
+
+
+async def test_no_more_than_asked_for_the_best_first(make_passage: Callable[..., Passage]) -> None:
+    passages = [make_passage(str(n), similarity=n / 10) for n in range(4, 10)]
+    found = await find(Shelf(*passages), Question("?", max_results=2))
+    assert [passage.text for passage in found] == ["9", "8"]
+
+
+async def test_the_search_is_of_this_workspace_client_and_model_with_room_for_parts() -> None:
+    shelf = Shelf()
+    await find(shelf, Question("?", client_id=UUID(int=2), max_results=3))
+    assert shelf.asked == [(UUID(int=1), MODEL, UUID(int=2), 3 * PARTS_SEARCHED)]
+
+
+class ShortEmbedder(FakeEmbedder):
+    async def embed_text(self, text: str, *, input_type: InputType, timeout_s: float) -> Embedded:
+        del text, input_type, timeout_s
+        return Embedded(np.ones((1, 3), np.float32), 1)
+
+
+async def test_a_vector_of_another_length_is_refused() -> None:
+    with pytest.raises(EmbeddingError):
+        await embed_question(ShortEmbedder(), "How is she?", timeout_s=1)
