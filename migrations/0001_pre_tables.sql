@@ -1,7 +1,6 @@
 -- The tables of a practice. Keys are (workspace_id, id): ids come from the practices' own
 -- applications, so two workspaces may use the same one without learning of each other.
-
-CREATE EXTENSION IF NOT EXISTS vector;
+-- `migrate` has seen to it that pgvector's extension is there.
 
 CREATE TABLE workspaces (
     id uuid PRIMARY KEY,
@@ -15,6 +14,20 @@ CREATE TABLE workspaces (
 CREATE TABLE workspace_ids (
     id uuid PRIMARY KEY REFERENCES workspaces (id) ON DELETE CASCADE
 );
+
+-- Every new workspace is listed in its own transaction, by whatever statement it was made. The
+-- function runs as the schema's owner, so the runtime role needs no right to write the list: it can
+-- add no id but its own workspace's, whose row its policy has just let through.
+CREATE FUNCTION list_workspace() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path FROM CURRENT AS $$
+BEGIN
+    INSERT INTO workspace_ids (id) VALUES (NEW.id);
+    RETURN NULL;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION list_workspace() FROM PUBLIC;
+CREATE TRIGGER list_workspace AFTER INSERT ON workspaces
+    FOR EACH ROW EXECUTE FUNCTION list_workspace();
 
 CREATE TABLE clients (
     workspace_id uuid NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
@@ -153,5 +166,50 @@ BEGIN
             ' USING (workspace_id = current_workspace())'
             ' WITH CHECK (workspace_id = current_workspace())', tenant_table);
     END LOOP;
+END
+$$;
+
+-- --- Walks over all workspaces -------------------------------------------------------------------
+-- A worker has no workspace. These set each id in turn, for their own transaction alone, and so see
+-- through the same policies as everyone; one round trip, however many workspaces there are.
+
+-- Up to `most` workspaces with a job that is due, from the first id after `start` on and round.
+CREATE FUNCTION pending_workspaces(most integer, start uuid) RETURNS SETOF uuid
+    LANGUAGE plpgsql AS $$
+DECLARE
+    before text := current_setting('app.workspace_id', true);
+    workspace uuid;
+    found_count integer := 0;
+BEGIN
+    FOR workspace IN SELECT id FROM workspace_ids ORDER BY id < start, id LOOP
+        EXIT WHEN found_count >= most;
+        PERFORM set_config('app.workspace_id', workspace::text, true);
+        IF EXISTS (
+            SELECT FROM embedding_jobs WHERE failed_reason IS NULL AND run_after <= now()
+        ) THEN
+            found_count := found_count + 1;
+            RETURN NEXT workspace;
+        END IF;
+    END LOOP;
+    PERFORM set_config('app.workspace_id', coalesce(before, ''), true);
+END
+$$;
+
+-- How many records have a job that is still to run.
+CREATE FUNCTION embedding_backlog() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    before text := current_setting('app.workspace_id', true);
+    workspace uuid;
+    waiting bigint;
+    total bigint := 0;
+BEGIN
+    FOR workspace IN SELECT id FROM workspace_ids LOOP
+        PERFORM set_config('app.workspace_id', workspace::text, true);
+        SELECT count(DISTINCT (record_type, record_id)) INTO waiting
+        FROM embedding_jobs WHERE failed_reason IS NULL;
+        total := total + waiting;
+    END LOOP;
+    PERFORM set_config('app.workspace_id', coalesce(before, ''), true);
+    RETURN total;
 END
 $$;

@@ -1,0 +1,12 @@
+-- What the runtime role may do, and no more. Applied by `migrate` after every run, so that a table
+-- made by a new migration is granted here or not at all. {role} is the role, quoted.
+
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role};
+GRANT USAGE ON SCHEMA public TO {role};
+
+GRANT SELECT ON schema_migrations, workspace_ids TO {role};
+GRANT SELECT, INSERT, UPDATE ON workspaces TO {role};
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON clients, sessions, client_vectors, session_vectors, embedding_jobs, ai_query_cache TO {role};
+GRANT SELECT, INSERT ON audit_events TO {role};
+GRANT SELECT, INSERT, UPDATE (revoked_at) ON api_keys TO {role};

@@ -1,0 +1,215 @@
+"""The queue of records to embed: what waits, and taking it so that no two workers take the same.
+
+Called by `backfill.py`, which decides what to do with a claim. Rows are put in by `records.py`.
+
+A claim is a transaction that stays open while its records are embedded. Its locks end with its
+connection, so what a killed worker had taken is free at once, and neither leases nor heartbeats
+are needed. Nothing waits for a claim: writers only ever insert jobs, and workers skip locked ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final, cast, get_args
+from uuid import UUID, uuid4
+
+from runtime.messages import FIELDS, EmbeddingModel, Matrix, RecordKey, RecordType, Span
+from runtime.storage.pool import Connection, Database, Wake, as_vectors
+from runtime.storage.queries import QUERIES
+
+CHANNEL: Final = "embedding_jobs"
+BACKOFF_FIRST_S: Final = 1.0
+BACKOFF_MOST_S: Final = 300.0
+"""Doubling in between. Long enough to spare a vendor in trouble, short enough to be there after."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldText:
+    """A field of a record that has no current vectors."""
+
+    record: RecordKey
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedField:
+    """A field, how it was cut, and a vector for each part, in order."""
+
+    field: FieldText
+    spans: tuple[Span, ...]
+    vectors: Matrix
+
+
+class EmbeddingJobs:
+    """The queue, over all workspaces."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def list_workspaces(self) -> list[UUID]:
+        """Return every workspace's id, in order.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(QUERIES["list_workspaces"])
+        return [row["id"] for row in rows]
+
+    async def pending_workspaces(self, limit: int) -> list[UUID]:
+        """Return up to `limit` workspaces with a job that is due, a different selection each time.
+
+        The walk starts anywhere, so that no workspace starves behind busy ones. A job that another
+        worker holds is counted as due: a claim that comes out empty says so.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(QUERIES["pending_workspaces"], limit, uuid4())
+        return [row["id"] for row in rows]
+
+    async def count_backlog(self) -> int:
+        """Return how many records wait for their embedding, over all workspaces.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        async with self._database.connection() as connection:
+            return int(await connection.fetch_value(QUERIES["count_backlog"]))
+
+    async def enqueue_missing(self, workspace_id: UUID, model: EmbeddingModel) -> int:
+        """Queue each record that lacks current vectors of the model; return how many.
+
+        Raises: DatabaseUnavailable, DatabaseError.
+        """
+        async with self._database.workspace(workspace_id) as connection:
+            # It reads a whole practice, once, for a command: the limit is meant for searches.
+            await connection.execute("SET LOCAL statement_timeout = 0")
+            await connection.execute(QUERIES["lock_enqueuing"])
+            return int(await connection.fetch_value(QUERIES["enqueue_missing"], model.key))
+
+    @asynccontextmanager
+    async def claim(self, workspace_id: UUID, *, limit: int) -> AsyncIterator[Claim]:
+        """Take the records of up to `limit` due jobs for as long as the block runs.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        async with self._database.workspace(workspace_id) as connection:
+            jobs: dict[RecordKey, list[int]] = {}
+            for row in await connection.fetch(QUERIES["claim_jobs"], limit):
+                record = RecordKey(cast("RecordType", row["record_type"]), row["record_id"])
+                jobs.setdefault(record, []).append(row["id"])
+            yield Claim(connection, jobs)
+
+    def notifications(self) -> AbstractAsyncContextManager[Wake]:
+        """Listen for new jobs; behind PgBouncer in transaction mode none is ever heard.
+
+        Raises: DatabaseUnavailable.
+        """
+        return self._database.notifications(CHANNEL)
+
+
+class Claim:
+    """Records taken for this transaction alone. Those neither completed nor put off stay queued."""
+
+    def __init__(self, connection: Connection, jobs: dict[RecordKey, list[int]]) -> None:
+        self._connection = connection
+        self._jobs = jobs
+
+    @property
+    def records(self) -> Sequence[RecordKey]:
+        """The records to embed, most urgent first."""
+        return tuple(self._jobs)
+
+    async def read_outdated(self, model: EmbeddingModel) -> list[FieldText]:
+        """Return the fields that have a text and no current vectors of this model.
+
+        A record that is gone has none.
+        """
+        outdated: list[FieldText] = []
+        for kind, ids in _by_type(self.records):
+            rows = await self._connection.fetch(QUERIES[f"read_{kind}s"], ids, model.key)
+            outdated += [
+                FieldText(RecordKey(kind, row["id"]), name, row[name])
+                for row in rows
+                for name in FIELDS[kind]
+                if row[name] and name not in row["current"]
+            ]
+        return outdated
+
+    async def complete(
+        self, records: Collection[RecordKey], fields: Iterable[EmbeddedField], model: EmbeddingModel
+    ) -> None:
+        """Store the vectors of these records' fields, and take the records off the queue.
+
+        A field that was changed meanwhile is left to the job of that change, a record that is being
+        deleted just now to the next claim.
+        """
+        fields = list(fields)
+        for kind, ids in _by_type({embedded.field.record for embedded in fields}):
+            rows = await self._connection.fetch(QUERIES[f"hold_{kind}s"], ids)
+            held = {row["id"]: row for row in rows}
+            records = set(records) - {RecordKey(kind, gone) for gone in set(ids) - held.keys()}
+            current = [
+                embedded
+                for embedded in fields
+                if (row := held.get(embedded.field.record.id)) is not None
+                and embedded.field.record.type == kind
+                and row[embedded.field.name] == _hash(embedded.field.text)
+            ]
+            await self._store(kind, current, model)
+        for kind, ids in _by_type(records):
+            await self._connection.execute(QUERIES[f"forget_stale_{kind}_vectors"], ids)
+        await self._connection.execute(
+            QUERIES["finish_jobs"], self._ids(records), [record.id for record in records]
+        )
+
+    async def postpone(self, records: Collection[RecordKey]) -> None:
+        """Put these off for a while that doubles with every attempt."""
+        await self._connection.execute(
+            QUERIES["postpone_jobs"], self._ids(records), BACKOFF_FIRST_S, BACKOFF_MOST_S
+        )
+
+    async def give_up(self, records: Collection[RecordKey], reason: str) -> None:
+        """Mark these as failed until they are written again or backfilled.
+
+        `reason` is the class of the error, never its text.
+        """
+        await self._connection.execute(QUERIES["give_up_jobs"], self._ids(records), reason)
+
+    async def _store(
+        self, kind: RecordType, fields: Sequence[EmbeddedField], model: EmbeddingModel
+    ) -> None:
+        rows = [
+            (
+                embedded.field.record.id,
+                embedded.field.name,
+                _hash(embedded.field.text),
+                span.part,
+                span.start,
+                span.end,
+                vector,
+            )
+            for embedded in fields
+            for span, vector in zip(embedded.spans, as_vectors(embedded.vectors), strict=True)
+        ]
+        if rows:
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            await self._connection.execute(QUERIES[f"store_{kind}_vectors"], model.key, *columns)
+
+    def _ids(self, records: Iterable[RecordKey]) -> list[int]:
+        return [job for record in records for job in self._jobs[record]]
+
+
+def _by_type(records: Collection[RecordKey]) -> list[tuple[RecordType, list[UUID]]]:
+    """Return the ids of each type that occurs, clients first."""
+    kinds = cast("tuple[RecordType, ...]", get_args(RecordType))
+    groups = [(kind, [record.id for record in records if record.type == kind]) for kind in kinds]
+    return [(kind, ids) for kind, ids in groups if ids]
+
+
+def _hash(text: str) -> bytes:
+    """As `sha256(convert_to(…, 'UTF8'))` in PostgreSQL."""
+    return hashlib.sha256(text.encode()).digest()

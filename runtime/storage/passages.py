@@ -1,0 +1,67 @@
+"""Searches the passages of one workspace. Called by the retrieval step; storing is `jobs.py`'s."""
+
+from __future__ import annotations
+
+from typing import cast
+from uuid import UUID
+
+from runtime.calibration import calibrate
+from runtime.errors import RetrievalError
+from runtime.messages import EmbeddingModel, Passage, RecordKey, RecordType, Vector
+from runtime.storage.pool import Database, Row
+from runtime.storage.queries import QUERIES
+
+
+class PostgresPassageStore:
+    """`PassageStore` in PostgreSQL with pgvector."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def search(
+        self,
+        workspace_id: UUID,
+        vector: Vector,
+        *,
+        model: EmbeddingModel,
+        client_id: UUID | None,
+        limit: int,
+    ) -> list[Passage]:
+        """Return up to `limit` passages of that model, nearest first; a zero vector finds none.
+
+        Raises: RetrievalError (a vector of another length), DatabaseUnavailable, StatementTimeout.
+        """
+        require_dimensions(vector, model)
+        if not vector.any():
+            return []
+        async with self._database.workspace(workspace_id) as connection:
+            rows = await connection.fetch(
+                QUERIES["search_passages"], vector, model.key, client_id, limit
+            )
+        return [_read_passage(row, model) for row in rows]
+
+
+def require_dimensions(vector: Vector, model: EmbeddingModel) -> None:
+    """Return if the vector has the model's length.
+
+    Raises: RetrievalError.
+    """
+    if vector.shape != (model.dimensions,):
+        raise RetrievalError(
+            f"A vector of shape {vector.shape} cannot be searched among those of {model.key}."
+        )
+
+
+def _read_passage(row: Row, model: EmbeddingModel) -> Passage:
+    return Passage(
+        record=RecordKey(cast("RecordType", row["record_type"]), row["record_id"]),
+        client_id=row["client_id"],
+        client_name=row["client_name"],
+        session_date=row["session_date"],
+        field_name=row["field_name"],
+        part=row["part"],
+        start=row["part_start"],
+        end=row["part_end"],
+        text=row["text"],
+        similarity=calibrate(model, 1 - row["distance"]),
+    )

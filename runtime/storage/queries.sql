@@ -1,0 +1,362 @@
+-- Every statement has a name and a sentence. Those that name no workspace in a condition rely on
+-- row-level security: the transaction sees the rows of its own workspace alone.
+
+-- --- The connection ---------------------------------------------------------------------------
+
+-- describe_role --
+-- Whether this role would see past row-level security.
+SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user;
+
+-- describe_tenant_tables --
+-- Each table that holds a workspace's rows, whether this role owns it (or may become its owner),
+-- whether its row-level security is forced, and whether our policy, and no other, stands on it.
+SELECT c.relname AS name,
+    pg_has_role(c.relowner, 'MEMBER') AS owned,
+    c.relrowsecurity AND c.relforcerowsecurity AS forced,
+    coalesce(
+        (SELECT count(*) = 1 AND bool_and(
+            p.polcmd = '*' AND p.polroles = '{0}'
+            AND pg_get_expr(p.polqual, c.oid) = format('(%s = current_workspace())', k.attname)
+            AND pg_get_expr(p.polwithcheck, c.oid) = format('(%s = current_workspace())', k.attname))
+        FROM pg_policy p WHERE p.polrelid = c.oid),
+        false) AS policed
+FROM pg_class c
+JOIN pg_attribute k ON k.attrelid = c.oid AND NOT k.attisdropped
+    AND (k.attname = 'workspace_id' OR (c.relname = 'workspaces' AND k.attname = 'id'))
+WHERE c.relkind IN ('r', 'p') AND c.relnamespace = current_schema()::regnamespace
+ORDER BY c.relname;
+
+-- find_vector_schema --
+-- Where pgvector's types live.
+SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+WHERE e.extname = 'vector';
+
+-- --- Migrations -------------------------------------------------------------------------------
+
+-- create_schema_migrations --
+-- What was applied, and when.
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    version integer PRIMARY KEY,
+    name text NOT NULL,
+    checksum bytea NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- list_applied --
+-- The applied migrations, in order.
+SELECT version, name, checksum FROM schema_migrations ORDER BY version;
+
+-- record_migration --
+-- Note that a migration was applied, in the transaction that applied it.
+INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3);
+
+-- find_vector_version --
+-- The version of pgvector in this database.
+SELECT extversion FROM pg_extension WHERE extname = 'vector';
+
+-- find_vector_package --
+-- The version of pgvector that the server could create.
+SELECT default_version FROM pg_available_extensions WHERE name = 'vector';
+
+-- may_create_vector --
+-- Whether this role may create it: as a superuser, or because the server's package is trusted.
+SELECT v.trusted AND has_database_privilege(current_database(), 'CREATE') OR r.rolsuper
+FROM pg_available_extension_versions v, pg_roles r, pg_available_extensions a
+WHERE a.name = 'vector' AND v.name = a.name AND v.version = a.default_version
+    AND r.rolname = current_user;
+
+-- --- Records ----------------------------------------------------------------------------------
+
+-- ensure_workspace --
+-- Make the workspace's row, or give it this name.
+INSERT INTO workspaces (id, name) VALUES (current_workspace(), $1)
+ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE workspaces.name <> excluded.name;
+
+-- put_clients --
+-- Upsert clients; for those that changed, forget the vectors of the texts that changed, queue one
+-- job each (priority $5) and wake a worker. Unchanged ones are not touched. The workspace's row is
+-- made with its first client.
+WITH workspace AS (
+    INSERT INTO workspaces (id, name)
+    VALUES (current_workspace(), current_workspace()::text) ON CONFLICT (id) DO NOTHING
+), written AS (
+    INSERT INTO clients AS c (workspace_id, id, name, medical_history, notes)
+    SELECT current_workspace(), g.id, g.name, g.medical_history, g.notes
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
+        AS g (id, name, medical_history, notes)
+    ORDER BY g.id
+    ON CONFLICT (workspace_id, id) DO UPDATE SET name = excluded.name,
+        medical_history = excluded.medical_history, notes = excluded.notes, updated_at = now()
+    WHERE (c.name, c.medical_history, c.notes)
+        IS DISTINCT FROM (excluded.name, excluded.medical_history, excluded.notes)
+    RETURNING id, medical_history, notes
+), forgotten AS (
+    DELETE FROM client_vectors v USING written w
+    WHERE v.client_id = w.id AND v.content_hash <> sha256(convert_to(
+        CASE v.field_name WHEN 'medical_history' THEN w.medical_history ELSE w.notes END, 'UTF8'))
+), queued AS (
+    INSERT INTO embedding_jobs (workspace_id, record_type, record_id, priority)
+    SELECT current_workspace(), 'client', w.id, $5::smallint FROM written w RETURNING 1
+), counted AS (
+    SELECT count(*) AS stored FROM queued
+)
+SELECT stored, '{}'::uuid[] AS orphans,
+    CASE WHEN stored > 0 THEN pg_notify('embedding_jobs', current_workspace()::text) END
+FROM counted;
+
+-- put_sessions --
+-- Upsert sessions as put_clients does (priority $8); return the ids of those whose client is not
+-- there, which are left out. The clients' rows are locked against being deleted meanwhile.
+WITH given AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[],
+        $6::text[], $7::text[])
+        AS g (id, client_id, session_date, subjective, objective, assessment, plan)
+), known AS (
+    SELECT c.id FROM clients c
+    WHERE c.id IN (SELECT client_id FROM given) ORDER BY c.id FOR KEY SHARE
+), written AS (
+    INSERT INTO sessions AS s (workspace_id, id, client_id, session_date,
+        subjective, objective, assessment, plan)
+    SELECT current_workspace(), g.id, g.client_id, g.session_date,
+        g.subjective, g.objective, g.assessment, g.plan
+    FROM given g WHERE g.client_id IN (SELECT id FROM known)
+    ORDER BY g.id
+    ON CONFLICT (workspace_id, id) DO UPDATE SET client_id = excluded.client_id,
+        session_date = excluded.session_date, subjective = excluded.subjective,
+        objective = excluded.objective, assessment = excluded.assessment, plan = excluded.plan,
+        updated_at = now()
+    WHERE (s.client_id, s.session_date, s.subjective, s.objective, s.assessment, s.plan)
+        IS DISTINCT FROM (excluded.client_id, excluded.session_date, excluded.subjective,
+            excluded.objective, excluded.assessment, excluded.plan)
+    RETURNING id, subjective, objective, assessment, plan
+), forgotten AS (
+    DELETE FROM session_vectors v USING written w
+    WHERE v.session_id = w.id AND v.content_hash <> sha256(convert_to(
+        CASE v.field_name WHEN 'subjective' THEN w.subjective WHEN 'objective' THEN w.objective
+            WHEN 'assessment' THEN w.assessment ELSE w.plan END, 'UTF8'))
+), queued AS (
+    INSERT INTO embedding_jobs (workspace_id, record_type, record_id, priority)
+    SELECT current_workspace(), 'session', w.id, $8::smallint FROM written w RETURNING 1
+), counted AS (
+    SELECT count(*) AS stored FROM queued
+)
+SELECT stored,
+    ARRAY(SELECT g.id FROM given g WHERE g.client_id NOT IN (SELECT id FROM known)) AS orphans,
+    CASE WHEN stored > 0 THEN pg_notify('embedding_jobs', current_workspace()::text) END
+FROM counted;
+
+-- delete_client --
+-- Delete a client; its sessions and all their vectors go with it. Jobs stay: a worker that finds
+-- no record drops them, and a delete never waits for a worker's claim.
+DELETE FROM clients WHERE id = $1 RETURNING id;
+
+-- delete_session --
+-- Delete a session and its vectors.
+DELETE FROM sessions WHERE id = $1 RETURNING id;
+
+-- --- Passages ---------------------------------------------------------------------------------
+
+-- search_passages --
+-- The nearest passages of one model ($2) to a vector ($1), of one client ($3) or of all, with the
+-- text they were cut from. An exact scan of the workspace's vectors: the order is by `embedding`
+-- itself and not by the cast that the HNSW indexes are built on, so the planner cannot use one,
+-- which would look at its nearest rows of *all* workspaces first and leave a small one with none.
+-- A vector whose field has changed since is left out (twice the rows are looked at to make up).
+WITH nearest AS (
+    (SELECT 'session' AS record_type, v.session_id AS record_id, v.field_name, v.part,
+        v.part_start, v.part_end, v.content_hash, v.embedding <=> $1 AS distance
+    FROM session_vectors v
+    WHERE v.embedding_model = $2 AND ($3::uuid IS NULL
+        OR v.session_id IN (SELECT s.id FROM sessions s WHERE s.client_id = $3))
+    ORDER BY distance, record_id, field_name, part LIMIT 2 * $4::integer)
+    UNION ALL
+    (SELECT 'client', v.client_id, v.field_name, v.part,
+        v.part_start, v.part_end, v.content_hash, v.embedding <=> $1 AS distance
+    FROM client_vectors v
+    WHERE v.embedding_model = $2 AND ($3::uuid IS NULL OR v.client_id = $3)
+    ORDER BY distance, client_id, field_name, part LIMIT 2 * $4::integer)
+), fields AS (
+    SELECT n.*, s.session_date, coalesce(s.client_id, n.record_id) AS client_id, c.name,
+        CASE n.field_name WHEN 'subjective' THEN s.subjective WHEN 'objective' THEN s.objective
+            WHEN 'assessment' THEN s.assessment WHEN 'plan' THEN s.plan
+            WHEN 'medical_history' THEN c.medical_history ELSE c.notes END AS field
+    FROM nearest n
+    LEFT JOIN sessions s ON n.record_type = 'session' AND s.id = n.record_id
+    JOIN clients c ON c.id = coalesce(s.client_id, n.record_id)
+)
+SELECT record_type, record_id, client_id, name AS client_name, session_date, field_name, part,
+    part_start, part_end, distance,
+    substring(field FROM part_start + 1 FOR part_end - part_start) AS text
+FROM fields
+WHERE content_hash = sha256(convert_to(field, 'UTF8'))
+ORDER BY distance, record_type, record_id, field_name, part LIMIT $4;
+
+-- --- The queue --------------------------------------------------------------------------------
+
+-- list_workspaces --
+-- Every workspace's id.
+SELECT id FROM workspace_ids ORDER BY id;
+
+-- pending_workspaces --
+-- Up to $1 workspaces with a job that is due, walking their ids from $2 on and round.
+SELECT id FROM pending_workspaces($1, $2) AS id;
+
+-- count_backlog --
+-- How many records of all workspaces wait for their embedding.
+SELECT embedding_backlog();
+
+-- claim_jobs --
+-- Take up to $1 due jobs of this workspace for as long as the transaction lives. The row locks keep
+-- two workers off one job, the advisory locks off two jobs of one record.
+WITH due AS MATERIALIZED (
+    SELECT id, record_type, record_id, attempts, priority FROM embedding_jobs
+    WHERE failed_reason IS NULL AND run_after <= now()
+    ORDER BY priority, id LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+SELECT id, record_type, record_id FROM due
+WHERE pg_try_advisory_xact_lock(
+    hashtextextended(concat(current_workspace(), record_type, record_id), 0))
+ORDER BY priority, id;
+
+-- read_clients --
+-- The texts of these clients, and which of them have current vectors of the model.
+SELECT c.id, c.medical_history, c.notes, ARRAY(
+    SELECT v.field_name FROM client_vectors v
+    WHERE v.client_id = c.id AND v.embedding_model = $2 AND v.part = 0
+        AND v.content_hash = sha256(convert_to(
+            CASE v.field_name WHEN 'medical_history' THEN c.medical_history ELSE c.notes END,
+            'UTF8'))) AS current
+FROM clients c WHERE c.id = ANY ($1::uuid[]);
+
+-- read_sessions --
+-- The texts of these sessions, and which of them have current vectors of the model.
+SELECT s.id, s.subjective, s.objective, s.assessment, s.plan, ARRAY(
+    SELECT v.field_name FROM session_vectors v
+    WHERE v.session_id = s.id AND v.embedding_model = $2 AND v.part = 0
+        AND v.content_hash = sha256(convert_to(
+            CASE v.field_name WHEN 'subjective' THEN s.subjective WHEN 'objective' THEN s.objective
+                WHEN 'assessment' THEN s.assessment ELSE s.plan END, 'UTF8'))) AS current
+FROM sessions s WHERE s.id = ANY ($1::uuid[]);
+
+-- hold_clients --
+-- Keep these clients from being deleted until the vectors are stored, and return their texts'
+-- hashes. One that is being deleted is skipped rather than waited for, so none can deadlock.
+SELECT id, sha256(convert_to(medical_history, 'UTF8')) AS medical_history,
+    sha256(convert_to(notes, 'UTF8')) AS notes
+FROM clients WHERE id = ANY ($1::uuid[]) FOR KEY SHARE SKIP LOCKED;
+
+-- hold_sessions --
+-- As hold_clients.
+SELECT id, sha256(convert_to(subjective, 'UTF8')) AS subjective,
+    sha256(convert_to(objective, 'UTF8')) AS objective,
+    sha256(convert_to(assessment, 'UTF8')) AS assessment,
+    sha256(convert_to(plan, 'UTF8')) AS plan
+FROM sessions WHERE id = ANY ($1::uuid[]) FOR KEY SHARE SKIP LOCKED;
+
+-- forget_stale_client_vectors --
+-- Delete the vectors, of any model, that were made from a text these clients no longer have.
+DELETE FROM client_vectors v USING clients c
+WHERE c.id = ANY ($1::uuid[]) AND v.client_id = c.id AND v.content_hash <> sha256(convert_to(
+    CASE v.field_name WHEN 'medical_history' THEN c.medical_history ELSE c.notes END, 'UTF8'));
+
+-- forget_stale_session_vectors --
+-- As forget_stale_client_vectors.
+DELETE FROM session_vectors v USING sessions s
+WHERE s.id = ANY ($1::uuid[]) AND v.session_id = s.id AND v.content_hash <> sha256(convert_to(
+    CASE v.field_name WHEN 'subjective' THEN s.subjective WHEN 'objective' THEN s.objective
+        WHEN 'assessment' THEN s.assessment ELSE s.plan END, 'UTF8'));
+
+-- store_client_vectors --
+-- Store one row a passage, all of one model ($1).
+INSERT INTO client_vectors (workspace_id, embedding_model, client_id, field_name, content_hash,
+    part, part_start, part_end, embedding)
+SELECT current_workspace(), $1, g.* FROM unnest($2::uuid[], $3::text[], $4::bytea[], $5::integer[],
+    $6::integer[], $7::integer[], $8::vector[]) AS g
+ON CONFLICT (workspace_id, embedding_model, client_id, field_name, part) DO UPDATE SET
+    content_hash = excluded.content_hash, part_start = excluded.part_start,
+    part_end = excluded.part_end, embedding = excluded.embedding;
+
+-- store_session_vectors --
+-- As store_client_vectors.
+INSERT INTO session_vectors (workspace_id, embedding_model, session_id, field_name, content_hash,
+    part, part_start, part_end, embedding)
+SELECT current_workspace(), $1, g.* FROM unnest($2::uuid[], $3::text[], $4::bytea[], $5::integer[],
+    $6::integer[], $7::integer[], $8::vector[]) AS g
+ON CONFLICT (workspace_id, embedding_model, session_id, field_name, part) DO UPDATE SET
+    content_hash = excluded.content_hash, part_start = excluded.part_start,
+    part_end = excluded.part_end, embedding = excluded.embedding;
+
+-- finish_jobs --
+-- Remove jobs that are done ($1), and what was given up earlier of the same records ($2).
+DELETE FROM embedding_jobs
+WHERE id = ANY ($1::bigint[]) OR (record_id = ANY ($2::uuid[]) AND failed_reason IS NOT NULL);
+
+-- postpone_jobs --
+-- Try these again later: after $2 seconds, doubling with each attempt, up to $3.
+UPDATE embedding_jobs SET attempts = attempts + 1,
+    run_after = now() + least($2::float8 * 2 ^ least(attempts, 30), $3) * interval '1 second'
+WHERE id = ANY ($1::bigint[]);
+
+-- give_up_jobs --
+-- Mark these as failed for good, with the class of the error.
+UPDATE embedding_jobs SET attempts = attempts + 1, failed_reason = $2
+WHERE id = ANY ($1::bigint[]);
+
+-- lock_enqueuing --
+-- Let one backfill at a time look for what is missing in this workspace.
+SELECT pg_advisory_xact_lock(hashtextextended(concat('enqueue_missing', current_workspace()), 0));
+
+-- enqueue_missing --
+-- Queue, as bulk work, each record that has a text without current vectors of the model and no job
+-- that is still to run.
+WITH missing AS (
+    SELECT 'client' AS record_type, c.id AS record_id FROM clients c
+    WHERE EXISTS (
+        SELECT FROM (VALUES ('medical_history', c.medical_history), ('notes', c.notes))
+            AS f (name, text)
+        WHERE f.text ~ '\S' AND NOT EXISTS (
+            SELECT FROM client_vectors v
+            WHERE v.client_id = c.id AND v.embedding_model = $1 AND v.field_name = f.name
+                AND v.part = 0 AND v.content_hash = sha256(convert_to(f.text, 'UTF8'))))
+    UNION ALL
+    SELECT 'session', s.id FROM sessions s
+    WHERE EXISTS (
+        SELECT FROM (VALUES ('subjective', s.subjective), ('objective', s.objective),
+            ('assessment', s.assessment), ('plan', s.plan)) AS f (name, text)
+        WHERE f.text ~ '\S' AND NOT EXISTS (
+            SELECT FROM session_vectors v
+            WHERE v.session_id = s.id AND v.embedding_model = $1 AND v.field_name = f.name
+                AND v.part = 0 AND v.content_hash = sha256(convert_to(f.text, 'UTF8'))))
+), queued AS (
+    INSERT INTO embedding_jobs (workspace_id, record_type, record_id, priority)
+    SELECT current_workspace(), m.record_type, m.record_id, 1 FROM missing m
+    WHERE NOT EXISTS (
+        SELECT FROM embedding_jobs j
+        WHERE j.record_type = m.record_type AND j.record_id = m.record_id
+            AND j.failed_reason IS NULL)
+    RETURNING 1
+)
+SELECT count(*) FROM queued;
+
+-- --- API keys ---------------------------------------------------------------------------------
+
+-- create_key --
+-- Store a new key by its digest; the workspace's row is made when it is not there.
+WITH workspace AS (
+    INSERT INTO workspaces (id, name)
+    VALUES (current_workspace(), current_workspace()::text) ON CONFLICT (id) DO NOTHING
+)
+INSERT INTO api_keys (workspace_id, name, digest, scopes)
+VALUES (current_workspace(), $1, $2, $3) RETURNING id, created_at;
+
+-- list_keys --
+-- The workspace's keys, oldest first, revoked ones included.
+SELECT id, name, scopes, created_at, revoked_at FROM api_keys ORDER BY created_at, id;
+
+-- revoke_key --
+-- Revoke a key; one that was revoked before keeps its date.
+UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 RETURNING id;
+
+-- find_key --
+-- The key with this digest, unless it is revoked.
+SELECT id, scopes FROM api_keys WHERE digest = $1 AND revoked_at IS NULL;
