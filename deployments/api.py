@@ -15,8 +15,8 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, Secur
 from fastapi.security import HTTPBearer
 
 from deployments.documented import DocumentedApi, application_version, problem_responses
+from deployments.field_errors import refuse_field
 from deployments.guarded import (
-    MAX_BODY_BYTES,
     authenticate,
     caller_of,
     guarded_by,
@@ -81,7 +81,6 @@ def build_api(open_services: OpenServices) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,  # a redirect would be an answer without a problem's form
         redoc_url=None,
-        max_body_size=MAX_BODY_BYTES,
         # FastAPI's own tracing sees bodies and exceptions' texts.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
@@ -99,6 +98,8 @@ def build_api(open_services: OpenServices) -> FastAPI:
 @questions.post("/agent/chat", responses=problem_responses(400, 401, 403, 413, 415, 422, 503, 504))
 async def ask_question(request: Request, body: QuestionBody, caller: CallerOf) -> AnswerBody:
     """Answer a question from the records of the caller's workspace, with citations."""
+    if "text/event-stream" in request.headers.get("Accept", ""):
+        raise refuse_field("Accept", "must be application/json: streaming is not available yet")
     desk: QuestionDesk = request.app.state.desk
     answer, duration_s = await desk.answer(caller.workspace_id, body.to_question())
     return AnswerBody.of(answer, request_id=request_id.get(), duration_s=duration_s)

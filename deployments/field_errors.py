@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 
 MAX_LISTED: Final = 20
@@ -47,6 +48,12 @@ class FieldError(BaseModel):
     )
 
 
+def refuse_field(field: str, reason: str) -> RequestValidationError:
+    """Return the error that refuses a request for one field of it."""
+    error = {"type": "invalid_field", "loc": ("request", field), "ctx": {"reason": reason}}
+    return RequestValidationError([error])
+
+
 def describe(found: Iterable[Mapping[str, object]]) -> list[FieldError]:
     """Return the first of pydantic's errors in our words."""
     return [_describe(error) for error, _ in zip(found, range(MAX_LISTED), strict=False)]
@@ -55,7 +62,7 @@ def describe(found: Iterable[Mapping[str, object]]) -> list[FieldError]:
 def _describe(error: Mapping[str, object]) -> FieldError:
     location = error["loc"]
     assert isinstance(location, tuple)
-    # The first step says body, path or query; alone, it is the body itself.
+    # The first step says in which part of the request; alone, it is the body itself.
     path = ".".join(str(step)[:MAX_NAME_CHARACTERS] for step in location[1:]) or str(location[0])
     context = error.get("ctx")
     reason = _REASONS.get(str(error["type"]), "is not valid")

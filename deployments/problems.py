@@ -27,6 +27,9 @@ RETRY_AFTER_S: Final = 5.0
 """Where the error itself knows no better: about the time a replica or a connection needs."""
 
 MAX_RETRY_AFTER_S: Final = 3600.0
+TOLD_IN_DETAIL: Final = 3
+"""Fields named in the sentence that a person reads; all of them are listed beside it."""
+
 MEDIA_TYPE: Final = "application/problem+json"
 
 
@@ -164,6 +167,8 @@ def kind_of(error: BaseException) -> Kind:
 
 def render(error: BaseException) -> JSONResponse:
     """Return the problem for any exception, logging those that are our own fault."""
+    if isinstance(error, errors.InvalidRecord):
+        return render_invalid([FieldError(field=error.field, reason=error.reason)])
     kind = kind_of(error)
     if kind is _INTERNAL:
         log_failure("request_failed", error)
@@ -172,17 +177,16 @@ def render(error: BaseException) -> JSONResponse:
         headers["WWW-Authenticate"] = "Bearer"
     if kind.status == 503:  # noqa: PLR2004
         headers["Retry-After"] = str(_retry_after_s(error))
-    listed = None
-    if isinstance(error, errors.InvalidRecord):
-        listed = [FieldError(field=error.field, reason=error.reason)]
-    return _respond(kind, detail=kind.detail or str(error), headers=headers, listed=listed)
+    return _respond(kind, detail=kind.detail or str(error), headers=headers)
 
 
 def render_invalid(listed: Sequence[FieldError]) -> JSONResponse:
     """Return the problem that lists what is wrong with which fields."""
-    told = "; ".join(f"{error.field} {error.reason}" for error in listed[:3])
-    more = f"; and {len(listed) - 3} more" if len(listed) > 3 else ""  # noqa: PLR2004
-    return _respond(INVALID_REQUEST, detail=f"Please correct: {told}{more}.", listed=listed)
+    told = [f"{error.field} {error.reason.rstrip('.')}" for error in listed[:TOLD_IN_DETAIL]]
+    if len(listed) > len(told):
+        told.append(f"and {len(listed) - len(told)} more")
+    detail = f"Please correct: {'; '.join(told)}."
+    return _respond(INVALID_REQUEST, detail=detail, listed=listed)
 
 
 def render_not_ready() -> JSONResponse:

@@ -9,7 +9,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -247,6 +247,7 @@ class TestHeader:
         long = sign(claims(clock, padding="p" * MAX_CREDENTIAL_CHARACTERS))
         assert "malformed" in await refused(access, long)
 
+    @settings(deadline=None)
     @given(header=st.text() | st.text().map("Bearer {}".format))
     async def test_of_any_content_is_refused_without_repeating_it(self, header: str) -> None:
         access = open_access(ManualClock(), OneKey())
