@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 Warned: TypeAlias = Literal["unknown_marker", "misquote_removed"]
 
 _NUMBERS: Final = r"\s*\d{1,4}(?:\s*[,;،\u2013-]\s*\d{1,4})*\s*"
-_MARKERS: Final = re.compile(rf"[\[【]{_NUMBERS}[\]】]|\]{_NUMBERS}\[")
+_MARKERS: Final = re.compile(rf"[\[【]{_NUMBERS}[\]】]|(?<!\S)\]\d{{1,4}}\[")
 """`[1]`, `[1, 2]`, `[1-3]`, and `]1[`, which models write in right-to-left text."""
-_LEADING: Final = re.compile(rf"(?:(?:{_MARKERS.pattern})[ \t]*)+[.,;]?")
+_RUN: Final = re.compile(rf"(?:{_MARKERS.pattern})(?:[ \t]*(?:{_MARKERS.pattern}))*")
+_ENDS_CITED: Final = re.compile(rf"(?:{_MARKERS.pattern})[^\w\[\]]*$")
 _LONGEST_RANGE: Final = 20
 
 
@@ -50,26 +51,35 @@ class CheckedSentence:
 def split_answer(text: str) -> list[tuple[int, int]]:
     """Return the offsets of an answer's sentences, each with the markers that belong to it.
 
-    Markers after a stop belong to the sentence before, unless it has its own; a quotation is not
-    cut in two.
+    Markers after a stop belong to the sentence before, unless it already ends with some. A
+    quotation is not cut in two.
     """
+    without_markers = _RUN.sub(lambda run: " " * len(run[0]), text)
     found: list[tuple[int, int]] = []
-    for start, end in sentences(text):
+    for start, end in sentences(without_markers):
         if found and "\n" not in text[found[-1][1] : start]:
-            before_start, before_end = found[-1]
-            before = text[before_start:before_end]
-            if has_open_quotation(before):
-                found[-1] = (before_start, end)
-                continue
-            markers = _LEADING.match(text, start, end)
-            if markers and not _MARKERS.search(before):
-                found[-1] = (before_start, start + len(markers[0].rstrip()))
-                rest = text[markers.end() : end]
-                if rest.strip():
-                    found.append((end - len(rest.lstrip()), end))
-                continue
+            wordless = not re.search(r"\w", without_markers[start:end])
+            if wordless or has_open_quotation(text[slice(*found[-1])]):
+                start = found.pop()[0]  # noqa: PLW2901
         found.append((start, end))
+    for run in _RUN.finditer(text):
+        _give_to_sentence(found, run, text)
     return found
+
+
+def _give_to_sentence(found: list[tuple[int, int]], run: re.Match[str], text: str) -> None:
+    """Stretch the sentence that these markers belong to, where they stand between two."""
+    at = sum(start <= run.start() for start, _ in found)
+    before = found[at - 1] if at else None
+    if before and run.end() <= before[1]:
+        return
+    is_settled = before is None or bool(
+        "\n" in text[before[1] : run.start()] or _ENDS_CITED.search(text[slice(*before)])
+    )
+    if is_settled and at < len(found):
+        found[at] = (run.start(), found[at][1])
+    elif before:
+        found[at - 1] = (before[0], run.end())
 
 
 def check_sentence(sentence: str, passages: Mapping[int, Passage]) -> CheckedSentence:

@@ -37,6 +37,7 @@ class TestSplitAnswer:
     @given(st.lists(PIECES).map("".join))
     def test_sentences_follow_each_other_and_leave_out_only_space(self, text: str) -> None:
         end_before = 0
+        text = f"She {text}"
         for start, end in split_answer(text):
             assert start < end
             assert not text[end_before:start].strip()
@@ -51,6 +52,14 @@ class TestSplitAnswer:
             ("She sleeps. [1][2]", ["She sleeps. [1][2]"]),
             ("She sleeps [1]. [2] says more.", ["She sleeps [1].", "[2] says more."]),
             ("- sleeps\n- [2] eats", ["- sleeps", "- [2] eats"]),
+            ("Sleeps.\n[2] Eats.", ["Sleeps.", "[2] Eats."]),
+            ("Sleeps.\n[1]", ["Sleeps.\n[1]"]),
+            ("[1] Sleeps.", ["[1] Sleeps."]),
+            ("Woke at 3 a.m. [1]. Ate.", ["Woke at 3 a.m. [1].", "Ate."]),
+            ("1. Sleeps. [1] 2. Eats. [2]", ["1. Sleeps. [1]", "2. Eats. [2]"]),
+            ("[1]", []),
+            ("Seen [1] as before. [2] Eats. [2]", ["Seen [1] as before. [2]", "Eats. [2]"]),
+            ("It is [1] and [2].", ["It is [1] and [2]."]),
         ],
     )
     def test_a_marker_after_the_stop_belongs_to_the_sentence_before(
@@ -80,6 +89,7 @@ class TestCheckSentence:
             ("She wakes [1, 1].", "She wakes [1]."),
             ("היא מתעוררת ]1[.", "היא מתעוררת [1]."),
             ("She wakes 【2】.", "She wakes [2]."),
+            ("Pulse [low] 2 [sic] [1].", "Pulse [low] 2 [sic] [1]."),
             ("She wakes [9].", "She wakes."),
             ("She [9] wakes [1; 9].", "She wakes [1]."),
         ],
