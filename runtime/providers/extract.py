@@ -1,0 +1,150 @@
+"""Which sentences of the given passages answer a question: the extractive model's judgement.
+
+`local.py` calls `shortlist`, embeds what it returns, and lets `choose` decide. Words find names,
+numbers and drugs; meaning finds what is said otherwise or in the other language. No waiting here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from runtime.messages import ChatDocument
+from runtime.sentences import sentences
+from runtime.splitting import estimate_tokens
+
+SHORTLIST_TOKENS: Final = 450
+"""What is embedded for one question: half a second, at 1.05 ms a token on one core."""
+MOST_SENTENCES: Final = 4
+OVERLAP_WEIGHT: Final = 0.3
+"""The part of shared words in how well a sentence fits; the rest is similarity of meaning.
+
+Source: measured on 253 labelled questions with their five best passages. Some chosen sentence holds
+the answer in .94 of Hebrew questions, .89 of English, .98 of either on translations, and .64 of
+Hebrew ones on clinical English; at 0.5 these are .94, .80, .97 and .28.
+"""
+NUMBER_BONUS: Final = 0.05
+LEAST_FIT: Final = 0.2
+"""Below this a sentence is no answer: it is what similarity 0.3 comes to without a shared word."""
+SHARE_OF_BEST: Final = 0.75
+"""A further sentence must fit nearly as well as the best, or it only dilutes the answer."""
+
+_WORD: Final = re.compile(r"\w+(?:[.,:/'\"׳״-]\w+)*")
+_POINTS: Final = re.compile(r"[\u0591-\u05c7]")
+_STOPWORDS: Final = frozenset(
+    re.findall(
+        r"\S+",
+        """a about after also am an and any are as at be been before but by can client could did do
+        does for from had has have he her him his how i if in into is it its me my of on or our
+        patient she so than that the their them there these they this to was we were what when
+        where which who whom whose why will with would you your
+        אבל או איזה איזו איך אילו אין איפה אל אם את אתה באיזה באיזו בין גם דרך הוא היא היה היו הייתה
+        הם הן האם זאת זה זו יותר יש כי כמה כל לא לאיזה לו לה להם לפי מאיזה מה מהו מהי מי מטופל
+        מטופלת מתי על עד עוד עם של שלה שלו שלהם""",
+    )
+)
+_HEBREW_PREFIXES: Final = "והבלמשכ"
+_HEBREW_ENDINGS: Final = re.compile(r"(?:יות|ים|ות|ית|[התי])$")
+_ENGLISH_ENDINGS: Final = re.compile(r"(?:'s|ing|edly|ed|es|ly|s|e)$")
+_SHORTEST_STEM: Final = 3
+
+_ASKS_FOR_A_NUMBER: Final = re.compile(
+    r"\b(?:when|since|how (?:much|many|often|long|old)|what (?:time|day|date|year|dose))\b"
+    r"|\b(?:מתי|ממתי|כמה|מינון|תאריך|באיזו שנה|באיזה יום)\b",
+    re.IGNORECASE,
+)
+_OWN_MARKER: Final = re.compile(r"\[\d+\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of a document; `overlap` is the share of the question's words in it, 0 to 1."""
+
+    marker: int
+    text: str
+    stems: frozenset[str]
+    overlap: float
+
+
+def shortlist(question: str, documents: Sequence[ChatDocument]) -> list[Sentence]:
+    """Return the sentences worth embedding: those that share words, then of the first passages.
+
+    A rare word counts for more than one that is in every sentence. Left out are headings and what
+    holds a marker of its own, which would read as a citation.
+    """
+    found = [
+        (place, *item) for place, document in enumerate(documents) for item in _split(document)
+    ]
+    frequency = Counter(stem for *_, stems in found for stem in stems)
+    asked = stems_of(question)
+    weights = {stem: math.log(1 + len(found) / (1 + frequency[stem])) for stem in asked}
+    total = sum(weights.values()) or 1.0
+    ranked = []
+    for place, marker, text, stems in found:
+        overlap = sum(weights[stem] for stem in stems & asked) / total
+        ranked.append((overlap + 1 / (2 + place), Sentence(marker, text, stems, overlap)))
+    ranked.sort(key=lambda item: item[0], reverse=True)
+    tokens = itertools.accumulate(estimate_tokens(sentence.text) + 5 for _, sentence in ranked)
+    kept = sum(used <= SHORTLIST_TOKENS for used in tokens)
+    return [sentence for _, sentence in ranked[: max(1, kept)]]
+
+
+def choose(
+    question: str, candidates: Sequence[Sentence], similarities: Sequence[float]
+) -> list[Sentence]:
+    """Return the sentences that answer, the best first; none where none fits.
+
+    `similarities` are those of the question to each candidate, on the calibrated scale.
+    """
+    number = _ASKS_FOR_A_NUMBER.search(question) is not None
+    fits = [
+        OVERLAP_WEIGHT * sentence.overlap
+        + (1 - OVERLAP_WEIGHT) * similarity
+        + NUMBER_BONUS * (number and any(map(str.isdigit, sentence.text)))
+        for sentence, similarity in zip(candidates, similarities, strict=True)
+    ]
+    best = max(fits, default=0.0)
+    chosen: list[Sentence] = []
+    for fit, sentence in sorted(
+        zip(fits, candidates, strict=True), key=lambda x: x[0], reverse=True
+    ):
+        enough = fit >= max(LEAST_FIT, best * SHARE_OF_BEST)
+        if enough and not any(_repeats(sentence, other) for other in chosen):
+            chosen.append(sentence)
+    return chosen[:MOST_SENTENCES]
+
+
+def stems_of(text: str) -> frozenset[str]:
+    """Return the words that carry meaning, cut to their stems; numbers whole."""
+    words = (word.casefold() for word in _WORD.findall(_POINTS.sub("", text)))
+    return frozenset(_stem(word) for word in words if word not in _STOPWORDS)
+
+
+def _stem(word: str) -> str:
+    if any(map(str.isdigit, word)):
+        return word
+    if not "א" <= word[-1] <= "ת":
+        stem = _ENGLISH_ENDINGS.sub("", word)
+        return stem if len(stem) >= _SHORTEST_STEM else word
+    while len(word) > _SHORTEST_STEM and word[0] in _HEBREW_PREFIXES:
+        word = word[1:]
+    stem = _HEBREW_ENDINGS.sub("", word)
+    return stem if len(stem) >= _SHORTEST_STEM else word
+
+
+def _split(document: ChatDocument) -> Iterator[tuple[int, str, frozenset[str]]]:
+    for start, end in sentences(document.text):
+        text = document.text[start:end]
+        stems = stems_of(text)
+        if stems and not text.endswith(":") and not _OWN_MARKER.search(text):
+            yield document.marker, text, stems
+
+
+def _repeats(one: Sentence, other: Sentence) -> bool:
+    shared = len(one.stems & other.stems)
+    return shared >= 0.8 * min(len(one.stems), len(other.stems))

@@ -1,0 +1,97 @@
+"""Which sentences answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from runtime.messages import ChatDocument
+from runtime.providers.extract import (
+    MOST_SENTENCES,
+    SHORTLIST_TOKENS,
+    choose,
+    shortlist,
+    stems_of,
+)
+from runtime.splitting import estimate_tokens
+
+
+def documents(*texts: str) -> list[ChatDocument]:
+    return [ChatDocument(marker, "Visit", text) for marker, text in enumerate(texts, start=1)]
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("sleeping", "sleeps"),
+        ("medications", "medication"),
+        ("Dana's", "dana"),
+        ("השינה", "שינה"),
+        ("ולאחיות", "לאחיות"),
+        ("טוֹב", "טוב"),
+    ],
+)
+def test_forms_of_a_word_share_a_stem(one: str, two: str) -> None:
+    assert stems_of(one) == stems_of(two) != frozenset()
+
+
+def test_numbers_stay_whole_and_small_words_are_left_out() -> None:
+    assert stems_of("What is the dose of 2.5 or 25?") == {"dos", "2.5", "25"}
+    assert stems_of("מה זה של 120/80") == {"120/80"}
+
+
+def test_a_sentence_that_shares_rare_words_comes_first() -> None:
+    texts = documents(
+        "She walks the dog. She plays chess.", "She walks. She takes lithium. She walks far."
+    )
+    first = shortlist("Does she take lithium?", texts)[0]
+    assert (first.marker, first.text) == (2, "She takes lithium.")
+
+
+def test_without_a_shared_word_the_first_passages_come_first() -> None:
+    found = shortlist("כמה היא ישנה?", documents("Sleeps six hours.", "Eats well."))
+    assert [sentence.marker for sentence in found] == [1, 2]
+    assert {sentence.overlap for sentence in found} == {0.0}
+
+
+def test_headings_and_sentences_with_markers_of_their_own_are_left_out() -> None:
+    texts = documents("Sleep:\nSee note [2] on sleep. - \nSleep is poor.")
+    assert [sentence.text for sentence in shortlist("sleep", texts)] == ["Sleep is poor."]
+
+
+def test_the_shortlist_is_bounded_by_tokens_but_never_empty() -> None:
+    many = documents(*[" ".join(["She slept well on most nights this week."] * 12)] * 10)
+    kept = shortlist("sleep", many)
+    assert 1 < len(kept) < 120
+    assert sum(estimate_tokens(sentence.text) for sentence in kept) <= SHORTLIST_TOKENS
+    assert len(shortlist("sleep", documents("sleep " * 2000))) == 1
+    assert shortlist("sleep", []) == []
+
+
+def test_nothing_is_chosen_where_nothing_fits() -> None:
+    candidates = shortlist("lithium", documents("She walks the dog."))
+    assert choose("lithium", candidates, [0.2]) == []
+    assert choose("lithium", [], []) == []
+
+
+def test_the_best_come_first_and_those_far_behind_are_dropped() -> None:
+    candidates = shortlist("לישון", documents("She naps.", "He eats.", "They rest."))
+    chosen = choose("לישון", candidates, [0.7, 0.3, 0.9])
+    assert [sentence.marker for sentence in chosen] == [3, 1]
+
+
+def test_a_sentence_said_twice_is_chosen_once() -> None:
+    candidates = shortlist("mood", documents("Her mood is low.", "Her mood is low today."))
+    assert len(choose("mood", candidates, [0.9, 0.89])) == 1
+
+
+def test_no_more_than_a_few_are_chosen() -> None:
+    texts = documents(*[f"Mood {word}." for word in ["calm", "low", "high", "flat", "sad", "glad"]])
+    candidates = shortlist("mood", texts)
+    assert len(choose("mood", candidates, [0.9] * 6)) == MOST_SENTENCES
+
+
+def test_a_question_for_a_number_prefers_a_sentence_with_one() -> None:
+    texts = documents("Sertraline helps.", "Sertraline 50 mg.")
+    for question, best in (("How much sertraline?", 2), ("כמה סרטרלין?", 2), ("Sertraline?", 1)):
+        candidates = sorted(shortlist(question, texts), key=lambda found: found.marker)
+        assert choose(question, candidates, [0.52, 0.5])[0].marker == best
