@@ -14,7 +14,7 @@ from ray.serve.exceptions import BackPressureError, RayServeException, RequestCa
 from runtime.errors import ActorUnavailable, AIAgentError, Overloaded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
 RETRY_AFTER_BACKPRESSURE_S = 1.0
 
@@ -42,7 +42,7 @@ async def call(response: Any, *, actor: str, timeout_s: float) -> Any:  # noqa: 
         raise unwrap(error, actor=actor) from None
 
 
-async def stream(generator: Any, *, actor: str, timeout_s: float) -> AsyncIterator[Any]:  # noqa: ANN401
+async def stream(generator: Any, *, actor: str, timeout_s: float) -> AsyncGenerator[Any, None]:  # noqa: ANN401
     """Yield what a streaming handle call yields; leaving early stops the callee.
 
     Raises: as `call`.

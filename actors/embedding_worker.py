@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from runtime.backfill import drain
-
 from actors.node import metrics_directory
 from runtime import assembly
+from runtime.backfill import drain
 from runtime.errors import AIAgentError
 from runtime.logs import log
+from runtime.telemetry import BacklogMeasured
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,12 +52,12 @@ class EmbeddingWorker:
                 await asyncio.sleep(PAUSE_AFTER_ERROR_S)
 
     async def _serve_queue(self) -> None:
+        embedder = self._open_embedder(self._settings)
         async with (
-            assembly.open_embedding_queue(
-                self._settings, self._open_embedder(self._settings)
-            ) as queue,
+            assembly.open_embedding_queue(self._settings, self._emit, embedder) as queue,
             queue.notifications() as wake,
         ):
             while True:
                 await drain(queue)
+                self._emit(BacklogMeasured(await queue.count_backlog()))
                 await wake.wait(SWEEP_S)

@@ -29,7 +29,7 @@ def wire(settings: Settings, options: dict[str, dict[str, Any]]) -> Application:
     """Return the application with Serve options for each deployment by name."""
 
     def deployment(kind: type, name: str) -> Deployment:
-        return serve.deployment(kind, name=name, **options.get(name, {}))
+        return serve.deployment(name=name, **options.get(name, {}))(kind)
 
     embedding = deployment(EmbeddingDeployment, "embedding").bind(settings)
     chat = deployment(ChatDeployment, "chat").bind(settings, embedding)

@@ -6,6 +6,7 @@ on 127.0.0.1, and ends with the command.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -17,19 +18,54 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
+from deployments.commands.migrating import bring_up_to_date
 from deployments.ingress import set_environment
+from runtime import assembly
+from runtime.demo_secret import signing_secret
 from runtime.errors import ConfigurationError
+from runtime.settings import export
+from runtime.storage.migrate import find_pending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runtime.settings import Settings
+    from runtime.settings import Secrets, Settings
 
 CLUSTER_FILE: Final = Path(__file__).parents[1] / "cluster.yaml"
 OBJECT_STORE_BYTES: Final = 100 * 2**20
 """Vectors take the gRPC path: the store holds next to nothing, and Ray's minimum is 75 MB."""
 LOGICAL_CPUS: Final = 4
 """Ray's bookkeeping, not cores: enough for each deployment's most replicas of `cluster.yaml`."""
+
+
+def prepare(settings: Settings, secrets: Secrets, *, demo: bool) -> None:
+    """Have the schema up to date and a way to sign in, so that serving cannot fail for their sake.
+
+    The embedded database is migrated here; one of your own is only looked at. What was read from a
+    `.env` goes into this process's environment, which Ray's processes inherit.
+
+    Raises: ConfigurationError, DatabaseUnavailable, UnsafeRole, MigrationError.
+    """
+    if demo and "HS256" in settings.jwt_algorithms:
+        secret = signing_secret(settings, secrets)
+        secrets = secrets.model_copy(update={"jwt_secret": secret})
+    elif secrets.jwt_secret is None and settings.jwt_jwks is None:
+        reason = "is not set, and neither is AI_JWT_JWKS: nobody could sign in."
+        remedy = "Set one of them, or try the demo: pazpaz-agent up --demo"
+        raise ConfigurationError("AI_JWT_SECRET", reason, remedy)
+    asyncio.run(_prepare_database(settings, secrets))
+    os.environ.update(export(secrets))
+    os.environ["AI_DATA_DIR"] = str(settings.data_dir.expanduser().absolute())
+
+
+async def _prepare_database(settings: Settings, secrets: Secrets) -> None:
+    if secrets.database_url is None:
+        await bring_up_to_date(settings, secrets)
+    async with assembly.open_storage(settings) as database:
+        pending = await find_pending(database)
+    if pending:
+        reason = f"names a database with {len(pending)} migrations to be applied."
+        raise ConfigurationError("DATABASE_URL", reason, "Run: pazpaz-agent migrate")
 
 
 @contextmanager
@@ -51,6 +87,7 @@ def running(
 
     from deployments.app import APPLICATION, wire  # noqa: PLC0415
 
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     application = config["applications"][0]
     options = {entry.pop("name"): entry for entry in application["deployments"]}
     ray.init(
@@ -71,7 +108,7 @@ def running(
         )
         yield f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared
     finally:
-        serve.shutdown()
+        serve.shutdown()  # type: ignore[no-untyped-call]
         ray.shutdown()
 
 
@@ -85,7 +122,7 @@ def wait_for_signal() -> None:
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        config = yaml.safe_load(path.read_text("utf-8"))
+        config: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
         config["http_options"]["host"], config["applications"][0]["deployments"]
     except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError) as error:
         reason = f"is not a Serve config ({type(error).__name__})."

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from deployments.api import Services
+    from runtime.services import Services
     from runtime.settings import Settings
 
 

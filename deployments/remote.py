@@ -6,6 +6,7 @@ requests of the object-store path and limits a message to 4 MiB: lists are sent 
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -17,7 +18,7 @@ from runtime.messages import Embedded
 from runtime.telemetry import request_id
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from runtime.messages import (
         ChatEvent,
@@ -105,11 +106,14 @@ class RemoteChat:
         reply: ChatReply = await call(response, actor="chat", timeout_s=timeout_s)
         return reply
 
-    async def stream(self, request: ChatRequest, *, timeout_s: float) -> AsyncIterator[ChatEvent]:
+    async def stream(
+        self, request: ChatRequest, *, timeout_s: float
+    ) -> AsyncGenerator[ChatEvent, None]:
         """As ChatModel.stream."""
         generator = self._pieces.stream.remote(request, timeout_s, request_id.get())
-        async for event in stream(generator, actor="chat", timeout_s=timeout_s):
-            yield event
+        async with aclosing(stream(generator, actor="chat", timeout_s=timeout_s)) as events:
+            async for event in events:
+                yield event
 
 
 def open_remote_embedder(settings: Settings) -> RemoteEmbedder:

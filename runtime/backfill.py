@@ -76,6 +76,13 @@ class EmbedRecords:
         """
         return await self._jobs.count_backlog()
 
+    async def count_due(self, workspace_id: UUID) -> int:
+        """Return how many of its records could be embedded now, those in other hands among them.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        return await self._jobs.count_due(workspace_id)
+
     async def enqueue_missing(self, workspace_id: UUID) -> int:
         """Queue what has no current vectors of this embedder's model; return how many records.
 

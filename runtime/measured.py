@@ -10,7 +10,7 @@ from runtime.messages import ChatReply, Embedded
 from runtime.telemetry import ChatCalled, EmbeddingCalled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from runtime.messages import (
         ChatEvent,
@@ -109,7 +109,9 @@ class MeasuredChat:
             call.reply = await self._inner.chat(request, timeout_s=timeout_s)
             return call.reply
 
-    async def stream(self, request: ChatRequest, *, timeout_s: float) -> AsyncIterator[ChatEvent]:
+    async def stream(
+        self, request: ChatRequest, *, timeout_s: float
+    ) -> AsyncGenerator[ChatEvent, None]:
         """As ChatModel.stream."""
         async with (
             self._measured() as call,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -92,7 +92,7 @@ class ChatModel(Protocol):
         """
         ...
 
-    def stream(self, request: ChatRequest, *, timeout_s: float) -> AsyncIterator[ChatEvent]:
+    def stream(self, request: ChatRequest, *, timeout_s: float) -> AsyncGenerator[ChatEvent, None]:
         """Yield pieces as they come, then the whole; closing it early stops the vendor's work.
 
         Raises: ProviderError, ActorUnavailable.

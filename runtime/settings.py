@@ -42,6 +42,8 @@ class Secrets(_Environment):
     database_owner_url: SecretStr | None = Field(None, alias="AI_DATABASE_OWNER_URL")
     cohere_api_key: SecretStr | None = Field(None, alias="COHERE_API_KEY")
     jwt_secret: SecretStr | None = Field(None, alias="AI_JWT_SECRET")
+    token: SecretStr | None = Field(None, alias="AI_TOKEN")
+    """What the command `ask` sends; the server does not read it."""
 
     @field_validator("cohere_api_key")
     @classmethod
@@ -160,6 +162,12 @@ def load_secrets() -> Secrets:
     Raises: ConfigurationError.
     """
     return _read(Secrets)
+
+
+def export(secrets: Secrets) -> dict[str, str]:
+    """Return the secrets as environment variables, for child processes that read no `.env`."""
+    fields = ((field.alias, getattr(secrets, name)) for name, field in Secrets.model_fields.items())
+    return {alias: value.get_secret_value() for alias, value in fields if alias and value}
 
 
 def resolve(settings: Settings, secrets: Secrets | None = None) -> Settings:

@@ -79,6 +79,14 @@ class EmbeddingJobs:
         async with self._database.connection() as connection:
             return int(await connection.fetch_value(QUERIES["count_backlog"]))
 
+    async def count_due(self, workspace_id: UUID) -> int:
+        """Return how many of its records could be embedded now, those in other hands among them.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        async with self._database.workspace(workspace_id) as connection:
+            return int(await connection.fetch_value(QUERIES["count_due"]))
+
     async def enqueue_missing(self, workspace_id: UUID, model: EmbeddingModel) -> int:
         """Queue each record that lacks current vectors of the model; return how many.
 

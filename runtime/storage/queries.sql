@@ -205,6 +205,11 @@ SELECT id FROM pending_workspaces($1, $2) AS id;
 -- How many records of all workspaces wait for their embedding.
 SELECT embedding_backlog();
 
+-- count_due --
+-- How many records of this workspace could be embedded now; some may be in other hands already.
+SELECT count(DISTINCT (record_type, record_id)) FROM embedding_jobs
+WHERE failed_reason IS NULL AND run_after <= now();
+
 -- claim_jobs --
 -- Take up to $1 due jobs of this workspace for as long as the transaction lives. The row locks keep
 -- two workers off one job, the advisory locks off two jobs of one record.

@@ -1,0 +1,90 @@
+"""The job behind `pazpaz-agent backfill`: embeds what has no current embedding.
+
+It runs in the command's own process and asks the running application's `embedding` deployment.
+Queue and claims are in the database, so it may be killed anywhere and run beside the worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+import ray
+from ray import serve
+from ray.serve.exceptions import RayServeException
+
+from deployments.app import APPLICATION
+from deployments.commands.failure import CommandFailed
+from deployments.remote import open_remote_embedder
+from runtime import assembly
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from runtime.backfill import EmbedRecords
+    from runtime.settings import Settings
+    from runtime.telemetry import Event
+
+HELD_ELSEWHERE_PAUSE_S: Final = 0.5
+"""How long to wait for the worker that holds all that is left, before looking again."""
+
+
+def run(
+    settings: Settings, *, workspace_id: UUID | None, on_progress: Callable[[int, int], None]
+) -> int:
+    """Embed until nothing is due, and return how many records this process took.
+
+    `on_progress` gets the records done, by whomever, and all that there were to do.
+
+    Raises: CommandFailed (no application runs), DatabaseUnavailable, StatementTimeout.
+    """
+    _join_cluster()
+    return asyncio.run(_embed_all(settings, workspace_id, on_progress))
+
+
+def _join_cluster() -> None:
+    """Raises: CommandFailed."""
+    remedy = "No application runs on this machine. Start one with: pazpaz-agent up"
+    if not ray.is_initialized():
+        try:
+            ray.init(address="auto", namespace=APPLICATION, logging_level=logging.ERROR)
+        except ConnectionError:
+            raise CommandFailed(remedy) from None
+    try:
+        serve.get_app_handle(APPLICATION)
+    except RayServeException:
+        raise CommandFailed(remedy) from None
+
+
+async def _embed_all(
+    settings: Settings, workspace_id: UUID | None, on_progress: Callable[[int, int], None]
+) -> int:
+    def keep_quiet(_: Event) -> None:
+        """The progress bar says it; the calls are counted by the deployment."""
+
+    taken = 0
+    embedder = open_remote_embedder(settings)
+    async with (
+        assembly.open_embedding_queue(settings, keep_quiet, embedder) as queue,
+        queue.notifications() as wake,
+    ):
+        wanted = [workspace_id] if workspace_id else await queue.list_workspaces()
+        for one in wanted:
+            await queue.enqueue_missing(one)
+        total = left = await _count_due(queue, wanted)
+        while left:
+            records = 0
+            for one in wanted:
+                records += (await queue.step(one)).records
+            taken += records
+            if not records:
+                await wake.wait(HELD_ELSEWHERE_PAUSE_S)
+            left = await _count_due(queue, wanted)
+            on_progress(max(total - left, 0), total)
+    return taken
+
+
+async def _count_due(queue: EmbedRecords, workspaces: list[UUID]) -> int:
+    return sum([await queue.count_due(one) for one in workspaces])

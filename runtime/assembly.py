@@ -1,0 +1,244 @@
+"""Builds one process's live objects: clients, models, pools. Nothing else constructs any.
+
+Called once at the start of every replica, actor and command. Which process gets what is not decided
+here: the Ray graph is `deployments/app.py`'s business.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, assert_never
+from urllib.parse import unquote, urlsplit
+
+from runtime.access import Access
+from runtime.answering.answer import AnswerQuestion
+from runtime.backfill import EmbedRecords
+from runtime.clock import SystemClock
+from runtime.errors import ConfigurationError
+from runtime.health import ChatProbe, DatabaseProbe, EmbedderProbe, HealthCheck
+from runtime.logs import configure_logging, log_sink
+from runtime.measured import MeasuredChat, MeasuredEmbedder
+from runtime.messages import EmbeddingModel
+from runtime.metrics import open_metrics
+from runtime.providers import cohere, local
+from runtime.providers.transport import open_http
+from runtime.services import Services
+from runtime.settings import load_secrets
+from runtime.storage import embedded
+from runtime.storage.jobs import EmbeddingJobs
+from runtime.storage.keys import PostgresKeyStore
+from runtime.storage.migrate import find_pending
+from runtime.storage.passages import PostgresPassageStore
+from runtime.storage.pool import Database, open_database
+from runtime.storage.records import PostgresRecordStore
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from pydantic import SecretStr
+
+    from runtime.ports import ChatModel, Embedder
+    from runtime.settings import Secrets, Settings
+    from runtime.telemetry import Emit, Event
+
+# --- Every process --------------------------------------------------------------------------
+
+
+def open_telemetry(settings: Settings, directory: Path) -> Emit:
+    """Return where this process's records go: its log and, in `directory`, the node's metrics."""
+    configure_logging()
+    if not settings.metrics_enabled:
+        return log_sink
+    metrics = open_metrics(directory, host=settings.metrics_host, port=settings.metrics_port)
+
+    def emit(event: Event) -> None:
+        log_sink(event)
+        metrics.emit(event)
+
+    return emit
+
+
+# --- Providers ------------------------------------------------------------------------------
+
+
+def embedding_model(settings: Settings) -> EmbeddingModel:
+    """Return the configured vector space, without loading anything."""
+    match settings.embedding_provider:
+        case "cohere":
+            name = settings.cohere_embed_model
+            dimensions = cohere.OWN_DIMENSIONS.get(name, settings.embedding_dimensions)
+            return EmbeddingModel("cohere", name, dimensions)
+        case "local":
+            return local.MODEL
+        case _ as never:
+            assert_never(never)
+
+
+def chat_model(settings: Settings) -> tuple[str, str]:
+    """Return the configured chat provider and model, without loading anything."""
+    match settings.chat_provider:
+        case "cohere":
+            return "cohere", settings.cohere_chat_model
+        case "local":
+            return "local", "extractive"
+        case _ as never:
+            assert_never(never)
+
+
+def make_embedder(settings: Settings, emit: Emit) -> Embedder:
+    """Return the configured provider's Embedder, its client or model loaded.
+
+    Raises: ConfigurationError.
+    """
+    clock = SystemClock()
+    embedder: Embedder
+    match settings.embedding_provider:
+        case "cohere":
+            embedder = cohere.CohereEmbedder(
+                open_http(settings.cohere_embed_timeout_s),
+                api_key=_cohere_key(),
+                model=settings.cohere_embed_model,
+                dimensions=settings.embedding_dimensions,
+                base_url=settings.cohere_base_url,
+                clock=clock,
+            )
+        case "local":
+            embedder = local.LocalEmbedder()
+        case _ as never:
+            assert_never(never)
+    return MeasuredEmbedder(embedder, emit=emit, clock=clock)
+
+
+def make_chat(settings: Settings, emit: Emit, embedder: Embedder) -> ChatModel:
+    """Return the configured provider's ChatModel; the local one ranks sentences with `embedder`.
+
+    Raises: ConfigurationError.
+    """
+    clock = SystemClock()
+    model: ChatModel
+    match settings.chat_provider:
+        case "cohere":
+            model = cohere.CohereChat(
+                open_http(settings.cohere_chat_timeout_s),
+                api_key=_cohere_key(),
+                model=settings.cohere_chat_model,
+                base_url=settings.cohere_base_url,
+                clock=clock,
+            )
+        case "local":
+            model = local.ExtractiveChatModel(embedder)
+        case _ as never:
+            assert_never(never)
+    return MeasuredChat(model, emit=emit, clock=clock)
+
+
+# --- The database ---------------------------------------------------------------------------
+
+
+def database_url(settings: Settings, secrets: Secrets) -> str:
+    """Return the runtime role's URL; the embedded server is started or joined where none is set.
+
+    Raises: DatabaseUnavailable.
+    """
+    if secrets.database_url is not None:
+        return secrets.database_url.get_secret_value()
+    return embedded.start(settings.data_dir / "postgres").runtime_url
+
+
+def owner_url(settings: Settings, secrets: Secrets) -> str | None:
+    """Return the schema owner's URL, or None where only `AI_DATABASE_OWNER_URL` could tell it.
+
+    Raises: DatabaseUnavailable.
+    """
+    if secrets.database_owner_url is not None:
+        return secrets.database_owner_url.get_secret_value()
+    if secrets.database_url is not None:
+        return None
+    return embedded.start(settings.data_dir / "postgres").owner_url
+
+
+def runtime_role(settings: Settings, secrets: Secrets) -> str:
+    """Return the role that `DATABASE_URL` names, which migrations grant to."""
+    return unquote(urlsplit(database_url(settings, secrets)).username or embedded.RUNTIME_ROLE)
+
+
+@asynccontextmanager
+async def open_storage(settings: Settings) -> AsyncIterator[Database]:
+    """Open the pool for as long as the block runs.
+
+    Raises: DatabaseUnavailable, UnsafeRole, MigrationError.
+    """
+    database = await open_database(
+        database_url(settings, load_secrets()),
+        pool_size=settings.pool_size,
+        statement_timeout_s=settings.vector_search_timeout_s,
+    )
+    async with database:
+        yield database
+
+
+# --- What each kind of process serves with ----------------------------------------------------
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, emit: Emit, embedder: Embedder, chat: ChatModel
+) -> AsyncIterator[Services]:
+    """Open what the HTTP routes need, for as long as the block runs.
+
+    Raises: ConfigurationError, DatabaseUnavailable, UnsafeRole, MigrationError.
+    """
+    clock = SystemClock()
+    secrets = load_secrets()
+    async with open_storage(settings) as database:
+        ask = AnswerQuestion(
+            embedder=embedder,
+            passages=PostgresPassageStore(database),
+            chat_model=chat,
+            clock=clock,
+            emit=emit,
+            guard_mode=settings.guard_mode,
+        )
+        access = Access(
+            settings, jwt_secret=secrets.jwt_secret, keys=PostgresKeyStore(database), clock=clock
+        )
+
+        async def pending() -> list[str]:
+            return await find_pending(database)
+
+        probes = (
+            DatabaseProbe(database.check, pending),
+            EmbedderProbe(embedder),
+            ChatProbe(chat),
+        )
+        yield Services(
+            settings=settings,
+            access=access,
+            records=PostgresRecordStore(database),
+            ask=ask,
+            health=HealthCheck(probes, clock=clock),
+            emit=emit,
+            clock=clock,
+        )
+
+
+@asynccontextmanager
+async def open_embedding_queue(
+    settings: Settings, emit: Emit, embedder: Embedder
+) -> AsyncIterator[EmbedRecords]:
+    """Open the queue of records to embed, for as long as the block runs.
+
+    Raises: DatabaseUnavailable, UnsafeRole, MigrationError.
+    """
+    async with open_storage(settings) as database:
+        yield EmbedRecords(EmbeddingJobs(database), embedder, clock=SystemClock(), emit=emit)
+
+
+def _cohere_key() -> SecretStr:
+    key = load_secrets().cohere_api_key
+    if key is None:
+        raise ConfigurationError(
+            "COHERE_API_KEY", "is not set where cohere is called.", "Set it on every node."
+        )
+    return key
