@@ -175,6 +175,8 @@ def make_token(
     subject: str,
     ttl_s: float,
     clock: Clock,
+    issuer: str | None = None,
+    audience: str | None = None,
 ) -> str:
     """Return a JWT signed with the shared secret, good for `ttl_s` seconds from now."""
     now_s = clock.now().timestamp()
@@ -185,6 +187,8 @@ def make_token(
         "iat": int(now_s),
         "exp": int(now_s + ttl_s),
     }
+    parties = {"iss": issuer, "aud": audience}
+    claims |= {name: value for name, value in parties.items() if value is not None}
     return jwt.encode(claims, secret.get_secret_value(), algorithm="HS256")
 
 

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+from uuid import UUID
+
+import httpx
+import pytest
+
+from deployments.commands.asking import ask
+from deployments.commands.failure import CommandFailed
+
+CLIENT = UUID("6f1de9c8-9a52-4a5e-8f5f-2a1f6b1f6a10")
+SESSION_CITATION = {
+    "type": "session", "session_id": "s", "client_id": "c", "client_name": "דנה לוי",
+    "session_date": "2025-10-14T09:00:00Z", "similarity": 0.8, "field_name": "subjective",
+    "marker": 1, "quote": "ישנה רע", "spans": [], "verified": True,
+}  # fmt: skip
+CLIENT_CITATION = {
+    "type": "client", "client_id": "c", "client_name": "Noa", "similarity": 0.6,
+    "field_name": "medical_history", "marker": 2, "quote": "Asthma.", "spans": [], "verified": True,
+}  # fmt: skip
+
+
+def server(response: httpx.Response | Exception, seen: list[httpx.Request]) -> httpx.Client:
+    def respond(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        if isinstance(response, Exception):
+            raise response
+        return response
+
+    return httpx.Client(base_url="http://127.0.0.1:1", transport=httpx.MockTransport(respond))
+
+
+def ask_server(
+    response: httpx.Response | Exception,
+    *,
+    client_id: UUID | None = None,
+    seen: list[httpx.Request] | None = None,
+) -> str:
+    with server(response, [] if seen is None else seen) as client:
+        return ask(client, "How does she sleep?", token="t0ken", client_id=client_id)
+
+
+def answer(text: str, *citations: object) -> httpx.Response:
+    return httpx.Response(200, json={"answer": text, "citations": citations, "language": "he"})
+
+
+def test_the_answer_is_followed_by_its_citations() -> None:
+    shown = ask_server(answer("ישנה רע [1]. Asthma [2].", SESSION_CITATION, CLIENT_CITATION))
+    assert shown.splitlines() == [
+        "ישנה רע [1]. Asthma [2].",
+        "",
+        "[1] דנה לוי, 2025-10-14, subjective: “ישנה רע”",
+        "[2] Noa, medical history: “Asthma.”",
+    ]
+
+
+def test_an_answer_without_citations_stands_alone() -> None:
+    assert ask_server(answer("The records do not say.")) == "The records do not say."
+
+
+def test_right_to_left_marks_stay_and_terminal_controls_go() -> None:
+    assert ask_server(answer("\u200fישנה\x1b[2J\x07\nרע\x9b1m")) == "\u200fישנה[2J\nרע1m"
+
+
+@pytest.mark.parametrize(
+    ("client_id", "body"),
+    [
+        (None, {"query": "How does she sleep?"}),
+        (CLIENT, {"query": "How does she sleep?", "client_id": str(CLIENT)}),
+    ],
+)
+def test_the_question_goes_to_the_question_route(
+    client_id: UUID | None, body: dict[str, str]
+) -> None:
+    seen: list[httpx.Request] = []
+    ask_server(answer("x"), client_id=client_id, seen=seen)
+    [request] = seen
+    assert (request.method, request.url.path) == ("POST", "/api/v1/ai/agent/chat")
+    assert request.headers["Authorization"] == "Bearer t0ken"
+    assert json.loads(request.content) == body
+
+
+@pytest.mark.parametrize(
+    ("response", "said"),
+    [
+        (httpx.ConnectError("refused"), "No server answers at http://127.0.0.1:1"),
+        (httpx.ReadTimeout("slow"), r"did not answer \(ReadTimeout\)"),
+        (httpx.Response(401, json={"detail": "It expired.\x1b"}), r"^It expired\. \(401\)$"),
+        (httpx.Response(502, text="<html>"), "status 502"),
+        (httpx.Response(404, json=["x"]), "status 404"),
+        (httpx.Response(404, json={"detail": [1]}), "status 404"),
+        (httpx.Response(200, json={"hello": 1}), "is not this application"),
+        (httpx.Response(302, headers={"location": "/"}), "status 302"),
+    ],
+)
+def test_a_failure_is_one_sentence(response: httpx.Response | Exception, said: str) -> None:
+    with pytest.raises(CommandFailed, match=said):
+        ask_server(response)
