@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args
@@ -132,6 +133,13 @@ def test_each_event_adds_exactly_these_samples(
 def test_every_declared_metric_is_fed_by_some_event() -> None:
     fed = " ".join(line for _, lines in CASES for line in lines)
     assert [metric.name for metric in DECLARED if metric.name not in fed] == []
+
+
+def test_the_operations_page_lists_exactly_the_declared_metrics() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(ai_\w+)` \| (\w+) \| ([^|]*) ?\|", page, re.MULTILINE)
+    listed = {(name, kind, tuple(re.findall(r"\w+", labels))) for name, kind, labels in rows}
+    assert listed == {(metric.name, metric.kind, metric.labels) for metric in DECLARED}
 
 
 def test_bucket_bounds_ascend() -> None:
