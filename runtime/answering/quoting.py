@@ -15,7 +15,7 @@ from runtime.sentences import sentences
 _INNER_MARK: Final = re.compile('([א-ת]+)["״“”](?=([א-ת]+))')
 _PREFIX: Final = re.compile("[ושהכלבמ]{1,3}")
 _QUOTED: Final = re.compile(
-    '(?<!\\d)["״“”„]([^"״“”„\n]+)(?:["״“”]|$)|«([^»\n]+)(?:»|$)'
+    '(?:(?<!\\d)["״“”„]|["״“”„](?=\\w))([^"״“”„\n]+)(?:["״“”]|$)|«([^»\n]+)(?:»|$)'
     "|(?<!\\w)['‘](?=\\S)([^\n]+?)(?<=\\S)['’](?!\\w)"
 )
 """A quotation: not inches, not apostrophes.

@@ -32,6 +32,7 @@ class TestQuotations:
 
     def test_a_mark_without_a_space_before_it_opens_too(self) -> None:
         assert quotations('said"I am tired" twice') == ["I am tired"]
+        assert quotations('at 3"I am tired"') == ["I am tired"]
 
     def test_a_hebrew_prefix_may_stand_before_the_mark(self) -> None:
         assert quotations('היא אמרה ש"אני עייפה" ולכ״אין לי כוח״.') == ["אני עייפה", "אין לי כוח"]
