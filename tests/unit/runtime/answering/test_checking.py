@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.answering.checking import check_sentence, split_answer
@@ -34,6 +34,7 @@ def split(text: str) -> list[str]:
 
 
 class TestSplitAnswer:
+    @settings(deadline=None)  # the machine may be busy
     @given(st.lists(PIECES).map("".join))
     def test_sentences_follow_each_other_and_leave_out_only_space(self, text: str) -> None:
         end_before = 0

@@ -141,7 +141,7 @@ class TestModelsThatCannotBeTrusted:
 
 
 class TestWhateverTheModelWrites:
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(reply=WRITTEN)
     async def test_quotes_are_verbatim_and_spans_are_places_of_the_answer_that_cite(
         self, passages: list[Passage], reply: str
