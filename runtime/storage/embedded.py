@@ -60,6 +60,8 @@ _SOCKET_PATH_BYTES: Final = 103
 """Source: sun_path holds 104 bytes on macOS and 108 on Linux, a final NUL among them."""
 _START_TIMEOUT_S: Final = 60
 
+_NO_PID: Final = 2**31 - 1
+"""No process has it. Source: proc(5), pid_max is at most 2^22."""
 _SOCKET_DIR_LINE: Final = 4
 _STATUS_LINE: Final = 7
 """Lines of postmaster.pid. Source: PostgreSQL 18, src/include/utils/pidfile.h."""
@@ -180,6 +182,7 @@ class _Server:
             "initdb", "--pgdata", str(unfinished), "--username", "postgres", "--encoding", "UTF8",
             "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8",
             "--auth-local", "peer", "--auth-host", "reject",
+            *(["--no-sync"] if self._configuration.get("fsync") == "off" else []),
         )  # fmt: skip
         users = {self._account.pw_name, pwd.getpwuid(os.geteuid()).pw_name}
         idents = "".join(f'ours "{name}" all\n' for name in sorted(users))
@@ -193,8 +196,9 @@ class _Server:
         One that runs may still be recovering: whoever launched it was killed, or gave up waiting.
         """
         if not self._is_running():
-            (self._data / "postmaster.pid").unlink(missing_ok=True)
-            options = {**self._configuration, "unix_socket_directories": str(self._socket_dir())}
+            socket_dir = self._socket_dir()
+            self._disown_pid(socket_dir)
+            options = {**self._configuration, "unix_socket_directories": str(socket_dir)}
             words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
             self._run(
                 "pg_ctl", "start", "--wait", "--pgdata", str(self._data),
@@ -282,6 +286,18 @@ class _Server:
         except (IndexError, ValueError, psutil.Error):
             return False
         return str(self._data) in command
+
+    def _disown_pid(self, socket_dir: Path) -> None:
+        """Let a server start although its predecessor's pid belongs to another process by now.
+
+        That may be a zombie: in a container, nobody may come to bury a server that was killed. The
+        pid file itself must stay: by it the new server sees that no child of the old one survives.
+        """
+        lines = self._postmaster()
+        if lines:
+            content = "\n".join([str(_NO_PID), *lines[1:], ""])
+            (self._data / "postmaster.pid").write_text(content, "utf-8")
+        (socket_dir / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
 
     def _accepts(self) -> bool:
         lines = self._postmaster()

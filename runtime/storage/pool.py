@@ -217,9 +217,7 @@ class Database:
             yield wake
         finally:
             # It listens still, in PostgreSQL's eyes: of no further use to the pool.
-            raw.terminate()
-            with translated():
-                await self._pool.release(raw)
+            await self._discard(raw)
 
     @asynccontextmanager
     async def _transaction(self, workspace: str) -> AsyncIterator[Connection]:
@@ -241,11 +239,17 @@ class Database:
             try:
                 await raw.execute("ROLLBACK")
             except _FAULTS:
-                raw.terminate()
+                await self._discard(raw)
             raise
         finally:
             with translated():
                 await self._pool.release(raw)
+
+    async def _discard(self, raw: Any) -> None:  # noqa: ANN401 - asyncpg is untyped
+        """Give the connection's place in the pool to a new one; the pool may have done so."""
+        with suppress(*_FAULTS):
+            raw.terminate()
+            await self._pool.release(raw)
 
 
 async def open_database(url: str, *, pool_size: int, statement_timeout_s: float) -> Database:
@@ -256,7 +260,7 @@ async def open_database(url: str, *, pool_size: int, statement_timeout_s: float)
     with translated():
         pool = await asyncpg.create_pool(
             url,
-            min_size=1,
+            min_size=0,  # no reconnecting in the background, with asyncpg's own log lines
             max_size=pool_size,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=statement_timeout_s + _GRACE_S,
