@@ -29,10 +29,12 @@ the answer in .94 of Hebrew questions, .89 of English, .98 of either on translat
 Hebrew ones on clinical English; at 0.5 these are .94, .80, .97 and .28.
 """
 NUMBER_BONUS: Final = 0.05
-LEAST_FIT: Final = 0.2
-"""Below this a sentence is no answer: it is what similarity 0.3 comes to without a shared word."""
+LEAST_FIT: Final = 0.12
+"""Below this a sentence is no answer. Without a shared word that is a similarity of 0.17, less than
+is asked of a passage: a sentence alone in the other language is far from any question."""
 SHARE_OF_BEST: Final = 0.75
 """A further sentence must fit nearly as well as the best, or it only dilutes the answer."""
+REPEATED_SHARE: Final = 0.8
 
 _WORD: Final = re.compile(r"\w+(?:[.,:/'\"׳״-]\w+)*")
 _POINTS: Final = re.compile(r"[\u0591-\u05c7]")
@@ -145,6 +147,6 @@ def _split(document: ChatDocument) -> Iterator[tuple[int, str, frozenset[str]]]:
             yield document.marker, text, stems
 
 
-def _repeats(one: Sentence, other: Sentence) -> bool:
-    shared = len(one.stems & other.stems)
-    return shared >= 0.8 * min(len(one.stems), len(other.stems))
+def _repeats(sentence: Sentence, chosen: Sentence) -> bool:
+    """Whether the sentence says hardly a word that the chosen one does not."""
+    return len(sentence.stems & chosen.stems) >= REPEATED_SHARE * len(sentence.stems)

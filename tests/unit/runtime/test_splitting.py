@@ -73,10 +73,9 @@ def test_an_emoji_joined_of_several_stays_whole() -> None:
 
 
 def test_a_short_tail_joins_the_passage_before_it() -> None:
-    long = " ".join(["word"] * 110)
-    pieces = parts(f"{long}. {long}. Well.")
-    assert len(pieces) == 2
-    assert pieces[-1].endswith("Well.")
+    nearly_full = " ".join(["word"] * 113) + "."
+    assert estimate_tokens(nearly_full) < PASSAGE_TOKENS < estimate_tokens(nearly_full + " Well.")
+    assert parts(f"{nearly_full} Well.") == [f"{nearly_full} Well."]
 
 
 def test_the_estimate_holds_in_each_script() -> None:

@@ -1,0 +1,120 @@
+"""What every provider promises by its port, asked of each of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import httpx
+import numpy as np
+import pytest
+from pydantic import SecretStr
+
+from runtime.messages import ChatDocument, ChatMessage, ChatReply, ChatRequest, TextDelta
+from runtime.ports import ChatModel, Embedder
+from runtime.providers.cohere import CohereChat, CohereEmbedder
+from runtime.providers.fakes import FakeChatModel, FakeEmbedder
+from runtime.providers.local import ExtractiveChatModel, LocalEmbedder
+from tests.unit.runtime.providers.cohere_service import CohereService
+
+REQUEST = ChatRequest(
+    system="Answer from the records.",
+    messages=(ChatMessage("user", "How does she sleep?"),),
+    documents=(ChatDocument(1, "Visit", "She sleeps badly. She eats well."),),
+    language="en",
+)
+
+
+@asynccontextmanager
+async def fake_embedder() -> AsyncIterator[Embedder]:
+    yield FakeEmbedder()
+
+
+@asynccontextmanager
+async def local_embedder() -> AsyncIterator[Embedder]:
+    local = LocalEmbedder()
+    yield local
+    await asyncio.to_thread(local.close)
+
+
+@asynccontextmanager
+async def cohere_embedder() -> AsyncIterator[Embedder]:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(CohereService())) as http:
+        yield CohereEmbedder(
+            http,
+            api_key=SecretStr("k"),
+            model="embed-v4.0",
+            dimensions=256,
+            base_url="https://cohere.test",
+        )
+
+
+@asynccontextmanager
+async def fake_chat() -> AsyncIterator[ChatModel]:
+    yield FakeChatModel()
+
+
+@asynccontextmanager
+async def extractive_chat() -> AsyncIterator[ChatModel]:
+    yield ExtractiveChatModel(FakeEmbedder())
+
+
+@asynccontextmanager
+async def cohere_chat() -> AsyncIterator[ChatModel]:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(CohereService())) as http:
+        yield CohereChat(
+            http, api_key=SecretStr("k"), model="command-a", base_url="https://cohere.test"
+        )
+
+
+EmbedderFactory = Callable[[], AbstractAsyncContextManager[Embedder]]
+ChatFactory = Callable[[], AbstractAsyncContextManager[ChatModel]]
+embedders = pytest.mark.parametrize("make", [fake_embedder, local_embedder, cohere_embedder])
+chats = pytest.mark.parametrize("make", [fake_chat, extractive_chat, cohere_chat])
+
+
+@embedders
+async def test_rows_are_unit_vectors_in_the_order_given(make: EmbedderFactory) -> None:
+    async with make() as embedder:
+        texts = ["sleeps badly", "eats well", "sleeps badly"]
+        many = await embedder.embed_texts(texts, input_type="document", timeout_s=30)
+        one = await embedder.embed_text("eats well", input_type="document", timeout_s=30)
+    assert many.vectors.dtype == np.float32
+    assert many.vectors.shape == (3, embedder.model.dimensions)
+    assert np.allclose(np.linalg.norm(many.vectors, axis=1), 1, atol=1e-5)
+    assert np.allclose(many.vectors[0], many.vectors[2])
+    assert not np.allclose(many.vectors[0], many.vectors[1])
+    assert np.allclose(one.vectors[0], many.vectors[1], atol=1e-5)
+    assert many.tokens > one.tokens > 0
+
+
+@embedders
+async def test_an_empty_text_is_a_zero_row_that_costs_nothing(make: EmbedderFactory) -> None:
+    async with make() as embedder:
+        texts = ["", "eats well", " \n\t", ""]
+        some = await embedder.embed_texts(
+            texts, input_type="document", timeout_s=30, priority="batch"
+        )
+        none = await embedder.embed_text("", input_type="query", timeout_s=30)
+        empty = await embedder.embed_texts([], input_type="query", timeout_s=30)
+    assert [bool(row.any()) for row in some.vectors] == [False, True, False, False]
+    assert not none.vectors.any()
+    assert none.vectors.shape == (1, embedder.model.dimensions)
+    assert empty.vectors.shape == (0, embedder.model.dimensions)
+    assert none.tokens == empty.tokens == 0
+
+
+@chats
+async def test_a_stream_is_the_pieces_and_then_the_whole_of_one_answer(make: ChatFactory) -> None:
+    async with make() as chat:
+        whole = await chat.chat(REQUEST, timeout_s=30)
+        events = [event async for event in chat.stream(REQUEST, timeout_s=30)]
+    *pieces, last = events
+    assert isinstance(last, ChatReply)
+    assert "".join(piece.text for piece in pieces if isinstance(piece, TextDelta)) == last.text
+    assert len(pieces) >= 1
+    assert last == whole
+    assert (whole.provider, whole.model) == (chat.provider, chat.name)
+    assert "[1]" in whole.text
+    assert min(whole.input_tokens, whole.output_tokens) > 0

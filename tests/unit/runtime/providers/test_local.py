@@ -1,0 +1,166 @@
+"""The built-in pair, on the real engine; what any provider promises is in test_conformance."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from runtime.calibration import calibrate
+from runtime.errors import ProviderTimeout
+from runtime.messages import ChatDocument, ChatMessage, ChatReply, ChatRequest, Language, TextDelta
+from runtime.phrases import NOT_IN_RECORDS
+from runtime.providers.fakes import FakeEmbedder
+from runtime.providers.local import ExtractiveChatModel, LocalEmbedder, hebrew_share
+
+PASSAGE = "She slept six hours on most nights and woke rested before her alarm. " * 6
+
+
+@pytest.fixture(scope="module")
+def embedder() -> Iterator[LocalEmbedder]:
+    local = LocalEmbedder()
+    yield local
+    local.close()
+
+
+def request(question: str, *texts: str, language: Language = "en") -> ChatRequest:
+    documents = tuple(ChatDocument(at, "Visit", text) for at, text in enumerate(texts, start=1))
+    return ChatRequest("", (ChatMessage("user", question),), documents, language)
+
+
+async def similarity(embedder: LocalEmbedder, question: str, passage: str) -> float:
+    asked = await embedder.embed_text(question, input_type="query", timeout_s=30)
+    said = await embedder.embed_text(passage, input_type="document", timeout_s=30)
+    return calibrate(embedder.model, float(asked.vectors[0] @ said.vectors[0]))
+
+
+@pytest.mark.parametrize("question", ["How is her sleep?", "כמה שעות היא ישנה בלילה?"])
+async def test_a_passage_is_found_in_either_language_and_an_unrelated_one_is_not(
+    embedder: LocalEmbedder, question: str
+) -> None:
+    about_sleep = await similarity(embedder, question, "She sleeps five hours a night.")
+    about_rent = await similarity(embedder, question, "The landlord raised the rent in May.")
+    assert about_sleep > 0.3 > about_rent
+
+
+async def test_a_question_and_a_passage_are_embedded_differently(embedder: LocalEmbedder) -> None:
+    asked = await embedder.embed_text("poor sleep", input_type="query", timeout_s=30)
+    said = await embedder.embed_text("poor sleep", input_type="document", timeout_s=30)
+    assert not np.allclose(asked.vectors, said.vectors, atol=0.01)
+
+
+@pytest.mark.parametrize("bad", ["\0", "\ufdfa" * 500, "\ud800", "\u202e"])
+async def test_a_character_that_would_stop_the_engine_does_not(
+    embedder: LocalEmbedder, bad: str
+) -> None:
+    whole = await embedder.embed_text(f"sleep {bad} and mood", input_type="query", timeout_s=60)
+    cut = await embedder.embed_text("sleep", input_type="query", timeout_s=30)
+    assert np.all(np.isfinite(whole.vectors))
+    assert not np.allclose(whole.vectors, cut.vectors, atol=0.01)
+
+
+async def test_a_question_does_not_wait_for_a_batch(embedder: LocalEmbedder) -> None:
+    batch = asyncio.create_task(
+        embedder.embed_texts([PASSAGE] * 12, input_type="document", timeout_s=60, priority="batch")
+    )
+    await asyncio.sleep(0)
+    await embedder.embed_text("How is her sleep?", input_type="query", timeout_s=60)
+    assert not batch.done()
+    assert (await batch).vectors.shape == (12, 384)
+
+
+async def test_texts_that_time_out_are_not_embedded_later(embedder: LocalEmbedder) -> None:
+    with pytest.raises(ProviderTimeout):
+        await embedder.embed_texts([PASSAGE] * 200, input_type="document", timeout_s=0)
+    started = time.monotonic()
+    await embedder.embed_text("still well", input_type="query", timeout_s=60)
+    assert time.monotonic() - started < 10  # 200 passages would take more than 20
+
+
+async def test_a_cancelled_call_leaves_the_worker_well(embedder: LocalEmbedder) -> None:
+    call = asyncio.create_task(
+        embedder.embed_texts([PASSAGE] * 200, input_type="document", timeout_s=60)
+    )
+    await asyncio.sleep(0)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await embedder.embed_text("still well", input_type="query", timeout_s=10)
+
+
+async def test_an_engine_that_fails_fails_one_call_only(
+    embedder: LocalEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(embedder._engine, "encode", fail)
+        with pytest.raises(MemoryError):
+            await embedder.embed_text("sleep", input_type="query", timeout_s=10)
+    await embedder.embed_text("sleep", input_type="query", timeout_s=10)
+
+
+async def test_closing_cancels_what_waits() -> None:
+    local = LocalEmbedder()
+    call = asyncio.create_task(
+        local.embed_texts([PASSAGE] * 50, input_type="document", timeout_s=60)
+    )
+    await asyncio.sleep(0)
+    await asyncio.to_thread(local.close)
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+def test_the_share_of_hebrew_counts_letters_alone() -> None:
+    assert hebrew_share("שלום") == 1
+    assert hebrew_share("12 mg.") == 0
+    assert hebrew_share("אב ab") == 0.5
+    assert hebrew_share("120/80") == 0
+
+
+# --- Extractive answers ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("question", "language"),
+    [("How long does she sleep?", "en"), ("כמה שעות היא ישנה בלילה?", "he")],
+)
+async def test_the_answer_is_the_sentence_that_answers_with_its_marker(
+    embedder: LocalEmbedder, question: str, language: Language
+) -> None:
+    reply = await ExtractiveChatModel(embedder).chat(
+        request(
+            question,
+            "The landlord raised the rent in May.",
+            "Eats regular meals. Sleeps five hours a night. Drinks one coffee.",
+            language=language,
+        ),
+        timeout_s=30,
+    )
+    assert reply.text.startswith("Sleeps five hours a night. [2]")
+    assert (reply.provider, reply.model) == ("local", "extractive")
+    assert reply.input_tokens > reply.output_tokens > 0
+
+
+@pytest.mark.parametrize("language", ["en", "he"])
+async def test_where_nothing_fits_it_says_so_in_the_askers_language(language: Language) -> None:
+    model = ExtractiveChatModel(FakeEmbedder())
+    unfit = request("Quetiapine?", "She walks the dog.", language=language)
+    empty = request("Quetiapine?", language=language)
+    for asked in (unfit, empty):
+        assert (await model.chat(asked, timeout_s=1)).text == NOT_IN_RECORDS[language]
+
+
+async def test_a_stream_gives_a_sentence_at_a_time_and_then_the_same_answer() -> None:
+    model = ExtractiveChatModel(FakeEmbedder())
+    asked = request("Is the mood low?", "The mood is low. Eats.", "The low mood began in May.")
+    events = [event async for event in model.stream(asked, timeout_s=1)]
+    pieces = [event.text for event in events if isinstance(event, TextDelta)]
+    assert len(pieces) == 2
+    assert events[-1] == await model.chat(asked, timeout_s=1)
+    assert isinstance(events[-1], ChatReply)
+    assert "".join(pieces) == events[-1].text
