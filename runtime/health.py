@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol, TypeAlias
 
 from runtime.errors import AIAgentError
+from runtime.logs import log_failure
 from runtime.messages import ChatMessage, ChatRequest
 from runtime.ports import ChatModel, Clock, Embedder
 
@@ -96,6 +97,9 @@ async def _ask(probe: Probe, *, deep: bool) -> ComponentHealth:
         return ComponentHealth(probe.name, "down", f"did not answer within {limit_s:g} s")
     except AIAgentError as error:
         return ComponentHealth(probe.name, "down", str(error))
+    except Exception as error:  # noqa: BLE001 - a report that fails tells nothing of the others
+        log_failure("probe_failed", error, component=probe.name)
+        return ComponentHealth(probe.name, "down", "failed in an unexpected way; see the log")
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class KeySet:
         Raises: Unauthenticated, SigningKeysUnavailable.
         """
         key = self._lookup(key_id, algorithm)
-        if self._is_due(wanted=key is None):
+        if self._reading is None and self._is_due(wanted=key is None):
             self._start_reading()
         if key is None and self._reading is not None:
             await asyncio.shield(self._reading)
@@ -100,10 +100,8 @@ class KeySet:
     def _start_reading(self) -> None:
         # A task and a context of its own: a caller who leaves must not end a reading that others
         # wait for, and Ray cancels whatever was started in the context of a cancelled request.
-        if self._reading is None:
-            self._tried_at_s = self.clock.monotonic()
-            context = contextvars.Context()
-            self._reading = asyncio.create_task(self._read(), context=context)
+        self._tried_at_s = self.clock.monotonic()
+        self._reading = asyncio.create_task(self._read(), context=contextvars.Context())
 
     async def _read(self) -> None:
         try:

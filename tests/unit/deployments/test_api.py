@@ -242,6 +242,7 @@ class TestRecord:
         assert response.json() == {"status": "stored", "embedding": "queued"}
         stored = world.records.sessions[WORKSPACE, SESSION]
         assert stored == Session(SESSION, CLIENT, moment, plan="Rest.")
+        assert stored.session_date.tzinfo is UTC  # moments of any offset compare equal
 
     @pytest.mark.parametrize(
         ("path", "body", "field"),

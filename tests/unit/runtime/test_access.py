@@ -245,7 +245,7 @@ class TestHeader:
         self, access: Access, clock: ManualClock
     ) -> None:
         long = sign(claims(clock, padding="p" * MAX_CREDENTIAL_CHARACTERS))
-        assert "malformed" in await refused(access, long)
+        assert "header is malformed" in await refused(access, long)
 
     @settings(deadline=None)
     @given(header=st.text() | st.text().map("Bearer {}".format))

@@ -129,3 +129,14 @@ async def test_a_provider_that_fails_a_deep_look_is_down() -> None:
     embedder.failures.append(ProviderTimeout("fake", "trigrams", "embed", "no answer", None))
     check = HealthCheck([EmbedderProbe(embedder)], clock=ManualClock())
     assert (await check.report(deep=True)).status == "down"
+
+
+async def test_a_probe_that_fails_in_an_unexpected_way_is_down_without_its_words() -> None:
+    class Broken(Part):
+        async def check(self, *, deep: bool) -> ComponentHealth:
+            del deep
+            raise ValueError("postgresql://user:password@host")
+
+    report = await HealthCheck([Broken(), Part()], clock=ManualClock()).report()
+    assert [part.state for part in report.components] == ["down", "ok"]
+    assert "password" not in report.components[0].detail
