@@ -164,7 +164,7 @@ async def _apply(raw: Any, migration: Migration) -> None:  # noqa: ANN401 - asyn
 
 
 async def _require_versions(connection: Connection) -> None:
-    server = await connection.fetch_value("SELECT current_setting('server_version_num')::integer")
+    server = await connection.fetch_value(QUERIES["find_server_version"])
     if server < POSTGRESQL_VERSION * 10_000:
         raise MigrationError(
             f"PostgreSQL {server // 10_000} is too old: {POSTGRESQL_VERSION} or later is needed."

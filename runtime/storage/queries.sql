@@ -50,6 +50,10 @@ SELECT version, name, checksum FROM schema_migrations ORDER BY version;
 -- Note that a migration was applied, in the transaction that applied it.
 INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3);
 
+-- find_server_version --
+-- PostgreSQL's version, such as 180004.
+SELECT current_setting('server_version_num')::integer;
+
 -- find_vector_version --
 -- The version of pgvector in this database.
 SELECT extversion FROM pg_extension WHERE extname = 'vector';

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import select
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -186,7 +188,7 @@ def test_a_failed_start_names_the_log(data_dir: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can try as somebody else")
 def test_another_user_of_the_machine_cannot_connect(site: Site) -> None:
     nobody = pwd.getpwnam("nobody")
-    command = [
+    command: list[str | Path] = [
         embedded.BINARIES / "psql", "--host", site.server.socket_dir, "--username", "postgres",
         "--command", "SELECT 1", "postgres",
     ]  # fmt: skip
@@ -209,7 +211,7 @@ def test_another_user_who_reaches_the_socket_is_refused_by_the_server(data_dir: 
     (data_dir / "server").chmod(0o755)
     server.socket_dir.chmod(0o755)
     nobody = pwd.getpwnam("nobody")
-    command = [
+    command: list[str | Path] = [
         embedded.BINARIES / "psql", "--host", server.socket_dir, "--username", "postgres",
         "--command", "SELECT 1", "postgres",
     ]  # fmt: skip
@@ -233,16 +235,16 @@ def test_the_reaper_waits_for_a_user_who_joined_while_it_waited_its_turn(
     locks = [tmp_path / "users", tmp_path / "turn"]
     for lock in locks:
         lock.touch()
-    flock = embedded_reaper.fcntl.flock
+    flock = fcntl.flock
 
-    def join_once(file: object, operation: int) -> None:
-        if operation & embedded_reaper.fcntl.LOCK_NB:
+    def join_once(file: IO[bytes], operation: int) -> None:
+        if operation & fcntl.LOCK_NB:
             attempts.append((tmp_path / "stopped").exists())
             if len(attempts) == 1:
                 raise BlockingIOError
-        flock(file, operation)  # type: ignore[arg-type]
+        flock(file, operation)
 
-    monkeypatch.setattr(embedded_reaper.fcntl, "flock", join_once)
+    monkeypatch.setattr(fcntl, "flock", join_once)
     alive = os.open(tmp_path, os.O_RDONLY)
 
     embedded_reaper.main(

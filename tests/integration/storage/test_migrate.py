@@ -1,0 +1,222 @@
+"""Migrations on a real server: applied once, in order, under one lock, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from runtime.errors import DatabaseUnavailable, MigrationError
+from runtime.messages import EmbeddingModel
+from runtime.storage import embedded
+from runtime.storage.migrate import (
+    DIRECTORY,
+    LOCK,
+    find_pending,
+    index_statement,
+    migrate,
+    read_migrations,
+)
+from runtime.storage.pool import Database
+from tests.integration.conftest import MODEL, Site
+
+ROLE = embedded.RUNTIME_ROLE
+SHIPPED = [migration.name for migration in read_migrations()]
+
+
+@pytest.fixture
+async def vector_site(empty_site: Site) -> Site:
+    """A database that has pgvector and nothing else."""
+    raw = await asyncpg.connect(empty_site.superuser_url)
+    await raw.execute("CREATE EXTENSION vector")
+    await raw.close()
+    return empty_site
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """The migrations, to be meddled with."""
+    return shutil.copytree(DIRECTORY, tmp_path / "migrations")
+
+
+def add(directory: Path, name: str, sql: str) -> str:
+    number = len(list(directory.glob("0*.sql"))) + 1
+    (directory / f"{number:04}_{name}.sql").write_text(sql)
+    return f"{number:04}_{name}"
+
+
+async def test_each_migration_is_applied_once_and_recorded(vector_site: Site) -> None:
+    first = await migrate(vector_site.owner_url, runtime_role=ROLE, model=MODEL)
+    second = await migrate(vector_site.owner_url, runtime_role=ROLE, model=MODEL)
+
+    raw = await asyncpg.connect(vector_site.owner_url)
+    recorded = await raw.fetch("SELECT name, checksum FROM schema_migrations ORDER BY version")
+    await raw.close()
+    assert (first, second) == (SHIPPED, [])
+    assert [tuple(row) for row in recorded] == [
+        (migration.name, migration.checksum) for migration in read_migrations()
+    ]
+
+
+async def test_two_at_once_apply_everything_once(vector_site: Site) -> None:
+    results = await asyncio.gather(
+        *(migrate(vector_site.owner_url, runtime_role=ROLE, model=MODEL) for _ in range(2))
+    )
+    assert sorted(results) == [[], SHIPPED]
+
+
+async def test_a_second_migrate_waits_for_the_lock(
+    site: Site, superuser: asyncpg.Connection
+) -> None:
+    await superuser.execute(f"SELECT pg_advisory_lock({LOCK})")
+    task = asyncio.create_task(migrate(site.owner_url, runtime_role=ROLE, model=MODEL))
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    while not await superuser.fetchval(waiting):
+        assert not task.done()
+
+    await superuser.execute(f"SELECT pg_advisory_unlock({LOCK})")
+
+    assert await task == []
+
+
+async def test_pending_migrations_are_named_before_and_after(
+    database: Database, site: Site, directory: Path
+) -> None:
+    name = add(directory, "pre_add_letters", "CREATE TABLE letters (text text)")
+
+    assert await find_pending(database, directory) == [name]
+    assert await migrate(site.owner_url, runtime_role=ROLE, model=MODEL, directory=directory) == [
+        name
+    ]
+    assert await find_pending(database, directory) == []
+
+
+async def test_an_empty_database_has_everything_pending(vector_site: Site) -> None:
+    raw = await asyncpg.create_pool(vector_site.runtime_url, min_size=0)
+    async with Database(raw, statement_timeout_s=5) as database:
+        assert await find_pending(database) == SHIPPED
+
+
+async def test_a_changed_file_is_refused(site: Site, directory: Path) -> None:
+    path = directory / f"{SHIPPED[0]}.sql"
+    path.write_text(path.read_text() + "\n")
+
+    with pytest.raises(MigrationError, match=f"{SHIPPED[0]} is not the one"):
+        await migrate(site.owner_url, runtime_role=ROLE, model=MODEL, directory=directory)
+
+
+async def test_a_database_that_is_ahead_is_refused(
+    database: Database, site: Site, directory: Path
+) -> None:
+    name = add(directory, "pre_add_letters", "CREATE TABLE letters (text text)")
+    await migrate(site.owner_url, runtime_role=ROLE, model=MODEL, directory=directory)
+
+    with pytest.raises(MigrationError, match=f"ahead.*{name}"):
+        await find_pending(database)
+
+
+async def test_a_failing_migration_is_undone_and_what_came_before_it_stays(
+    database: Database, site: Site, directory: Path, superuser: asyncpg.Connection
+) -> None:
+    add(directory, "pre_good", "CREATE TABLE good (x integer)")
+    bad = add(directory, "post_bad", "CREATE TABLE half (x integer); SELECT 'secret'::integer")
+
+    with pytest.raises(MigrationError, match=f"{bad} failed and was undone") as caught:
+        await migrate(site.owner_url, runtime_role=ROLE, model=MODEL, directory=directory)
+
+    assert "secret" not in str(caught.value)
+    assert await superuser.fetchval("SELECT to_regclass('good')") == "good"
+    assert await superuser.fetchval("SELECT to_regclass('half')") is None
+    assert await find_pending(database, directory) == [bad]
+
+
+@pytest.mark.parametrize(
+    "names", [["0002_pre_b"], ["0001_pre_a", "0001_pre_b"], ["0001_pre_a", "0003_pre_c"]]
+)
+def test_a_gap_or_a_double_number_is_refused(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        (tmp_path / f"{name}.sql").write_text("SELECT 1")
+
+    with pytest.raises(MigrationError, match="missing or there twice"):
+        read_migrations(tmp_path)
+
+
+def test_a_name_that_does_not_say_when_to_apply_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "0001_tables.sql").write_text("SELECT 1")
+
+    with pytest.raises(MigrationError, match=r"0001_tables\.sql"):
+        read_migrations(tmp_path)
+
+
+async def test_a_missing_runtime_role_comes_with_the_statement_that_makes_it(site: Site) -> None:
+    with pytest.raises(MigrationError, match='CREATE ROLE "my app" LOGIN NOSUPERUSER NOBYPASSRLS'):
+        await migrate(site.owner_url, runtime_role="my app", model=MODEL)
+
+
+async def test_a_role_that_may_not_create_pgvector_is_told_who_must(empty_site: Site) -> None:
+    with pytest.raises(
+        MigrationError, match="superuser, in this database: CREATE EXTENSION vector"
+    ):
+        await migrate(empty_site.owner_url, runtime_role=ROLE, model=MODEL)
+
+
+async def test_a_superuser_creates_pgvector_by_itself(empty_site: Site) -> None:
+    assert await migrate(empty_site.superuser_url, runtime_role=ROLE, model=MODEL) == SHIPPED
+
+
+@pytest.mark.parametrize(
+    ("query", "found", "reason"),
+    [
+        ("find_vector_version", "SELECT '0.7.4'", "pgvector 0.7.4 is too old"),
+        ("find_vector_version", "SELECT NULL::text", "may not create it"),
+        ("find_server_version", "SELECT 140011", "PostgreSQL 14 is too old"),
+    ],
+)
+async def test_what_the_server_lacks_is_said(
+    site: Site, monkeypatch: pytest.MonkeyPatch, query: str, found: str, reason: str
+) -> None:
+    monkeypatch.setitem(migrate.__globals__["QUERIES"], query, found)
+
+    with pytest.raises(MigrationError, match=reason):
+        await migrate(site.owner_url, runtime_role=ROLE, model=MODEL)
+
+
+async def test_a_server_without_pgvectors_package_is_told(
+    empty_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(migrate.__globals__["QUERIES"], "find_vector_package", "SELECT NULL::text")
+    with pytest.raises(MigrationError, match="not installed on the database server"):
+        await migrate(empty_site.owner_url, runtime_role=ROLE, model=MODEL)
+
+
+async def test_a_database_that_is_down_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnavailable):
+        await migrate(f"postgresql://x@/y?host={tmp_path}", runtime_role=ROLE, model=MODEL)
+
+
+@pytest.mark.parametrize("dimensions", [64, 2000, 2001, 4000])
+async def test_every_model_gets_an_index_on_both_tables(
+    site: Site, superuser: asyncpg.Connection, dimensions: int
+) -> None:
+    model = EmbeddingModel("other", "a model's name, ארוך, " + "x" * 80, dimensions)
+    for _ in range(2):
+        await migrate(site.owner_url, runtime_role=ROLE, model=model)
+
+    rows = await superuser.fetch(
+        "SELECT tablename, indexdef FROM pg_indexes WHERE indexdef LIKE $1", f"%:{dimensions}'%"
+    )
+    assert {row[0] for row in rows} == {"client_vectors", "session_vectors"}
+    kind = "halfvec" if dimensions > 2000 else "vector"
+    assert all(f"::{kind}({dimensions})" in row[1] for row in rows)
+
+
+def test_an_indexs_name_is_short_and_its_models_own() -> None:
+    statements = [
+        index_statement("session_vectors", EmbeddingModel("p", name, 8)) for name in ("a", "b")
+    ]
+    names = [statement.split()[5] for statement in statements]
+    assert names[0] != names[1]
+    assert all(name.isidentifier() and len(name) <= 63 for name in names)
