@@ -47,9 +47,15 @@ def run(
 def _join_cluster() -> None:
     """Raises: CommandFailed."""
     remedy = "No application runs on this machine. Start one with: pazpaz-agent up"
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     if not ray.is_initialized():
         try:
-            ray.init(address="auto", namespace=APPLICATION, logging_level=logging.ERROR)
+            ray.init(
+                address="auto",
+                namespace=APPLICATION,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+            )
         except ConnectionError:
             raise CommandFailed(remedy) from None
     try:

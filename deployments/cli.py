@@ -295,3 +295,7 @@ def evaluate_retrieval(
 def main() -> None:
     """Run the command that the arguments name; the entry point `pazpaz-agent`."""
     app()
+
+
+if __name__ == "__main__":
+    main()

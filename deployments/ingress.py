@@ -32,6 +32,8 @@ ENVIRONMENT: Final[dict[str, str]] = {
     # Longer than the longest answer (AI_REQUEST_DEADLINE_SECONDS is at most 600).
     "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "660",
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "deployments.ingress:middlewares",
+    # Whoever can reach Ray can run code: nobody does without the token of `~/.ray/auth_token`.
+    "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 """Must stand in the environment of every node's `ray start`; `ops/ray.env` holds the same lines."""

@@ -106,8 +106,11 @@ def running(
             name=APPLICATION,
             route_prefix=application["route_prefix"],
         )
+        # Commands started from here, the demo's among them, find this cluster and no other.
+        os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
         yield f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared
     finally:
+        os.environ.pop("RAY_ADDRESS", None)
         serve.shutdown()  # type: ignore[no-untyped-call]
         ray.shutdown()
 
