@@ -316,7 +316,7 @@ async def test_a_reader_that_leaves_is_seen_to_leave_by_the_service() -> None:
         try:
             while True:
                 await response.write(delta("again").encode())
-                await asyncio.sleep(0.001)
+                await asyncio.sleep(0)
         except (ConnectionError, asyncio.CancelledError):
             left.set()
             raise
