@@ -164,8 +164,8 @@ def runtime_role(settings: Settings, secrets: Secrets) -> str:
 
 
 @asynccontextmanager
-async def open_storage(settings: Settings) -> AsyncIterator[Database]:
-    """Open the pool for as long as the block runs.
+async def open_storage(settings: Settings, *, must_answer: bool = True) -> AsyncIterator[Database]:
+    """Open the pool for as long as the block runs; `must_answer` as in `open_database`.
 
     Raises: DatabaseUnavailable, UnsafeRole, MigrationError.
     """
@@ -173,6 +173,7 @@ async def open_storage(settings: Settings) -> AsyncIterator[Database]:
         database_url(settings, load_secrets()),
         pool_size=settings.pool_size,
         statement_timeout_s=settings.vector_search_timeout_s,
+        must_answer=must_answer,
     )
     async with database:
         yield database
@@ -187,11 +188,13 @@ async def open_services(
 ) -> AsyncIterator[Services]:
     """Open what the HTTP routes need, for as long as the block runs.
 
-    Raises: ConfigurationError, DatabaseUnavailable, UnsafeRole, MigrationError.
+    A database that is down does not stop a replica: it answers 503 until the database is there.
+
+    Raises: ConfigurationError, UnsafeRole, MigrationError.
     """
     clock = SystemClock()
     secrets = load_secrets()
-    async with open_storage(settings) as database:
+    async with open_storage(settings, must_answer=False) as database:
         ask = AnswerQuestion(
             embedder=embedder,
             passages=PostgresPassageStore(database),

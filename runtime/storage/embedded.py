@@ -30,7 +30,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -313,28 +313,35 @@ class _Server:
 
     def _make_private(self, path: Path) -> Path:
         """Make a folder that the server's user alone may enter; refuse one that another made."""
-        try:
-            path.mkdir(mode=0o700)
-            os.chown(path, self._account.pw_uid, self._account.pw_gid)
-        except FileExistsError:
-            found = path.lstat()
-            private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
-            if not private or found.st_uid != self._account.pw_uid:
-                raise PermissionError from None
+        path.mkdir(mode=0o700, exist_ok=True)
+        found = path.lstat()
+        private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
+        if not private or found.st_uid not in (self._account.pw_uid, os.geteuid()):
+            raise PermissionError
+        os.chown(path, self._account.pw_uid, self._account.pw_gid)
         return path
 
 
 def _find_account() -> pwd.struct_passwd:
-    """Return the operating-system user that the server runs as."""
-    if os.geteuid() == 0:
-        try:
-            return pwd.getpwnam(_SYSTEM_USER)
-        except KeyError:
-            # Not checked: where another process has just made it, that will do.
-            command = ["useradd", "--system", "--shell", "/usr/sbin/nologin", _SYSTEM_USER]
+    """Return the operating-system user that the server runs as; as root, make one.
+
+    Raises: DatabaseUnavailable.
+    """
+    if os.geteuid() != 0:
+        return pwd.getpwuid(os.geteuid())
+    command = ["useradd", "--system", "--shell", "/usr/sbin/nologin", _SYSTEM_USER]
+    try:
+        return pwd.getpwnam(_SYSTEM_USER)
+    except KeyError:
+        with suppress(FileNotFoundError):  # nor checked: another process may have just made it
             subprocess.run(command, check=False, capture_output=True)  # noqa: S603
-            return pwd.getpwnam(_SYSTEM_USER)
-    return pwd.getpwuid(os.geteuid())
+    try:
+        return pwd.getpwnam(_SYSTEM_USER)
+    except KeyError:
+        raise DatabaseUnavailable(
+            "The embedded PostgreSQL does not run as root, and the user it would run as could not "
+            f"be made. Run as an ordinary user, or make it: {' '.join(command)}"
+        ) from None
 
 
 def _let_others_pass(folder: Path) -> None:

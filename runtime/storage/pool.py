@@ -252,8 +252,13 @@ class Database:
             await self._pool.release(raw)
 
 
-async def open_database(url: str, *, pool_size: int, statement_timeout_s: float) -> Database:
-    """Return an open pool, having made sure that row-level security holds for its role.
+async def open_database(
+    url: str, *, pool_size: int, statement_timeout_s: float, must_answer: bool = True
+) -> Database:
+    """Return an open pool, none of whose connections can see past row-level security.
+
+    With `must_answer` False, a server that is down now is no error: a replica can start before its
+    database, and each use of the pool tries again.
 
     Raises: DatabaseUnavailable, UnsafeRole, MigrationError (the schema is not there).
     """
@@ -269,8 +274,12 @@ async def open_database(url: str, *, pool_size: int, statement_timeout_s: float)
         )
     database = Database(pool, statement_timeout_s=statement_timeout_s)
     try:
-        async with database.connection() as connection:
-            await refuse_unsafe_role(connection)
+        async with database.connection():
+            pass
+    except DatabaseUnavailable:
+        if must_answer:
+            pool.terminate()
+            raise
     except BaseException:
         pool.terminate()
         raise
@@ -305,6 +314,7 @@ async def refuse_unsafe_role(connection: Connection) -> None:
 
 
 async def _prepare_connection(raw: Any) -> None:  # noqa: ANN401 - as above
+    """Make a new connection fit for use, or refuse it: roles and policies may change any time."""
     schema = await raw.fetchval(QUERIES["find_vector_schema"])
     if schema is None:
         raise MigrationError("pgvector is not there yet. Run `pazpaz-agent migrate`.")
@@ -323,6 +333,7 @@ async def _prepare_connection(raw: Any) -> None:  # noqa: ANN401 - as above
         encoder=lambda value: value.bytes,
         decoder=lambda data: UUID(bytes=bytes(data)),
     )
+    await refuse_unsafe_role(Connection(raw))
 
 
 def as_vectors(matrix: Matrix) -> list[object]:
