@@ -24,13 +24,12 @@ import os
 import pwd
 import shlex
 import shutil
-import stat
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +38,7 @@ from urllib.parse import quote
 import psutil
 
 from runtime.errors import DatabaseUnavailable
+from runtime.storage.embedded_user import find_account, let_others_pass, make_private
 
 
 def _find_wheel() -> Path:
@@ -54,8 +54,6 @@ OWNER_ROLE: Final = "pazpaz_owner"
 RUNTIME_ROLE: Final = "pazpaz_runtime"
 DATABASE_NAME: Final = "pazpaz"
 
-_SYSTEM_USER: Final = "pgserver"
-"""Who runs the server when we are root, because PostgreSQL refuses to be."""
 _SOCKET_PATH_BYTES: Final = 103
 """Source: sun_path holds 104 bytes on macOS and 108 on Linux, a final NUL among them."""
 _START_TIMEOUT_S: Final = 60
@@ -170,10 +168,11 @@ class _Server:
 
     def prepare(self) -> None:
         """Make the folders and, once, the data in them; an interrupted attempt starts over."""
-        self._account = _find_account()
+        self._account = find_account()
         if os.geteuid() == 0:
-            _let_others_pass(self._folder)
-        self._make_private(self._home)
+            let_others_pass(self._folder)
+            let_others_pass(BINARIES)
+        make_private(self._home, self._account)
         if self._data.exists():
             return
         unfinished = self._home / "data.new"
@@ -307,48 +306,6 @@ class _Server:
         """Return a folder closed to others, whose path is short enough for a socket."""
         preferred = self._home / "run"
         if len(os.fsencode(preferred / ".s.PGSQL.5432")) <= _SOCKET_PATH_BYTES:
-            return self._make_private(preferred)
+            return make_private(preferred, self._account)
         digest = hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:16]
-        return self._make_private(Path(tempfile.gettempdir()) / f"pazpaz-{digest}")
-
-    def _make_private(self, path: Path) -> Path:
-        """Make a folder that the server's user alone may enter; refuse one that another made."""
-        path.mkdir(mode=0o700, exist_ok=True)
-        found = path.lstat()
-        private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
-        if not private or found.st_uid not in (self._account.pw_uid, os.geteuid()):
-            raise PermissionError
-        os.chown(path, self._account.pw_uid, self._account.pw_gid)
-        return path
-
-
-def _find_account() -> pwd.struct_passwd:
-    """Return the operating-system user that the server runs as; as root, make one.
-
-    Raises: DatabaseUnavailable.
-    """
-    if os.geteuid() != 0:
-        return pwd.getpwuid(os.geteuid())
-    command = ["useradd", "--system", "--shell", "/usr/sbin/nologin", _SYSTEM_USER]
-    try:
-        return pwd.getpwnam(_SYSTEM_USER)
-    except KeyError:
-        with suppress(FileNotFoundError):  # nor checked: another process may have just made it
-            subprocess.run(command, check=False, capture_output=True)  # noqa: S603
-    try:
-        return pwd.getpwnam(_SYSTEM_USER)
-    except KeyError:
-        raise DatabaseUnavailable(
-            "The embedded PostgreSQL does not run as root, and the user it would run as could not "
-            f"be made. Run as an ordinary user, or make it: {' '.join(command)}"
-        ) from None
-
-
-def _let_others_pass(folder: Path) -> None:
-    """Let the server's user reach its data and its binaries: as root, both may lie below /root.
-
-    Folders on the way may then be passed through, but still not listed.
-    """
-    for path in (folder, *folder.parents, *BINARIES.parents):
-        if not path.stat().st_mode & stat.S_IXOTH:
-            path.chmod(path.stat().st_mode | stat.S_IXOTH)
+        return make_private(Path(tempfile.gettempdir()) / f"pazpaz-{digest}", self._account)

@@ -20,7 +20,8 @@ import asyncpg
 
 from runtime.errors import MigrationError
 from runtime.messages import EmbeddingModel
-from runtime.storage.pool import CONNECT_TIMEOUT_S, Connection, Database, translated
+from runtime.storage.faults import translated
+from runtime.storage.pool import CONNECT_TIMEOUT_S, Connection, Database
 from runtime.storage.queries import QUERIES
 
 DIRECTORY: Final = Path(__file__).parents[2] / "migrations"

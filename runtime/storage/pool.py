@@ -1,7 +1,7 @@
 """The one way to PostgreSQL: opens the pool, checks the role, hands out transactions.
 
-Every store of this folder works through `Database`. Statements live in `queries.sql`. Nothing of
-asyncpg leaves this file, neither its types nor its exceptions; `migrate.py` borrows `translated`.
+Every store of this folder works through `Database`; their statements live in `queries.sql`. Nothing
+of asyncpg leaves this file: its types stop at `Connection`, its exceptions at `faults.py`.
 
 All work is done in transactions that first set what they need for themselves alone, in the same
 round trip as BEGIN: the workspace, the time limit, no JIT. Hence:
@@ -16,78 +16,24 @@ round trip as BEGIN: the workspace, the time limit, no JIT. Hence:
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Protocol, Self
 from uuid import UUID
 
 import asyncpg
 from pgvector import Vector as PgVector
 
-from runtime.errors import (
-    DatabaseError,
-    DatabaseUnavailable,
-    MigrationError,
-    StatementTimeout,
-    UnsafeRole,
-)
+from runtime.errors import DatabaseUnavailable, MigrationError, UnsafeRole
 from runtime.messages import Matrix, Vector
+from runtime.storage.faults import FAULTS, translated
 from runtime.storage.queries import QUERIES
-
-_log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S: Final = 5.0
 """To reach the server, and to wait for a free connection of a pool that is used up."""
 CHECK_TIMEOUT_S: Final = 2.0
 _GRACE_S: Final = 5.0
 """How long after `statement_timeout` a silent server is given up as lost."""
-
-_UNAVAILABLE: Final = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.PostgresSystemError,
-    asyncpg.ReadOnlySQLTransactionError,  # a replica after a fail-over
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    OSError,  # TimeoutError among them
-)
-_TIMEOUTS: Final = (
-    asyncpg.QueryCanceledError,
-    asyncpg.TransactionTimeoutError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-)
-_FAULTS: Final = (asyncpg.PostgresError, *_UNAVAILABLE)
-
-
-def translate(error: BaseException) -> DatabaseError:
-    """Return our error for one of asyncpg's; it names the class and SQLSTATE, never their text."""
-    code = getattr(error, "sqlstate", None)
-    name = type(error).__name__ + (f" (SQLSTATE {code})" if code else "")
-    if isinstance(error, _TIMEOUTS):
-        return StatementTimeout(f"The database ended a statement that took too long: {name}.")
-    if isinstance(error, _UNAVAILABLE):
-        return DatabaseUnavailable(
-            f"The database cannot be reached: {name}. "
-            "Check that it runs and that DATABASE_URL is right."
-        )
-    return DatabaseError(f"The database refused a statement: {name}.")
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Let asyncpg's faults out as ours.
-
-    Raises: DatabaseUnavailable, StatementTimeout, DatabaseError.
-    """
-    try:
-        yield
-    except _FAULTS as error:
-        _log.debug("database fault: %s", type(error).__name__)
-        raise translate(error) from None
 
 
 class Row(Protocol):
@@ -238,7 +184,7 @@ class Database:
             # One that was lost, or cannot roll back, is of no further use: the pool replaces it.
             try:
                 await raw.execute("ROLLBACK")
-            except _FAULTS:
+            except FAULTS:
                 await self._discard(raw)
             raise
         finally:
@@ -247,7 +193,7 @@ class Database:
 
     async def _discard(self, raw: Any) -> None:  # noqa: ANN401 - asyncpg is untyped
         """Give the connection's place in the pool to a new one; the pool may have done so."""
-        with suppress(*_FAULTS):
+        with suppress(*FAULTS):
             raw.terminate()
             await self._pool.release(raw)
 

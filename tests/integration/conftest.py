@@ -101,7 +101,8 @@ async def _clone(server: EmbeddedDatabase, source: str) -> AsyncIterator[Site]:
     administrator = server.url_for("postgres", "postgres")
     name = f"test_{next(_numbers)}"
     await _execute(
-        administrator, f"CREATE DATABASE {name} OWNER {embedded.OWNER_ROLE} TEMPLATE {source}"
+        administrator,
+        f"CREATE DATABASE {name} OWNER {embedded.OWNER_ROLE} TEMPLATE {source} STRATEGY file_copy",
     )
     yield Site(server, name)
     await _execute(administrator, f"DROP DATABASE {name} WITH (FORCE)")

@@ -71,7 +71,7 @@ class CrookedEmbedder(FakeEmbedder):
         super().__init__()
         self._vectors = np.array(vectors, dtype=np.float32)
 
-    async def embed_texts(self, *_: object, **__: object) -> Embedded:  # type: ignore[override]
+    async def embed_texts(self, *_: object, **__: object) -> Embedded:
         return Embedded(self._vectors, 0)
 
 

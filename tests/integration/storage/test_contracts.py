@@ -68,10 +68,11 @@ class Stores:
 
 
 @pytest.fixture(params=["memory", "postgres"])
-def stores(request: pytest.FixtureRequest, database: Database) -> Stores:
+def stores(request: pytest.FixtureRequest) -> Stores:
     if request.param == "memory":
         records = InMemoryRecordStore()
         return Stores(records, InMemoryPassageStore(records), InMemoryKeyStore(), None)
+    database: Database = request.getfixturevalue("database")
     return Stores(
         PostgresRecordStore(database),
         PostgresPassageStore(database),

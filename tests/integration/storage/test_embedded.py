@@ -17,7 +17,7 @@ from typing import IO
 import pytest
 
 from runtime.errors import DatabaseUnavailable
-from runtime.storage import embedded, embedded_reaper
+from runtime.storage import embedded, embedded_reaper, embedded_user
 from tests.integration.conftest import FAST, Site, stop_server
 
 ROOT = Path(__file__).parents[3]
@@ -183,6 +183,48 @@ def test_a_failed_start_names_the_log(data_dir: Path) -> None:
 
     assert "nonsense" in (data_dir / "server/server.log").read_text()
     assert "nonsense" not in str(caught.value)
+
+
+def test_a_server_that_runs_but_is_never_ready_is_not_waited_for_for_ever(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded.start(data_dir, configuration=FAST)
+    pid_file = data_dir / "server/data/postmaster.pid"
+    pid_file.write_text(pid_file.read_text().replace("ready   ", "starting"))
+    monkeypatch.setattr(embedded, "_START_TIMEOUT_S", 0.05)
+
+    with pytest.raises(DatabaseUnavailable, match="TimeoutError"):
+        embedded.start(data_dir, configuration=FAST)
+
+
+def test_root_without_a_user_for_the_server_is_told_how_to_make_one(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(embedded_user, "_SYSTEM_USER", "no such user, nor a name for one")
+
+    with pytest.raises(DatabaseUnavailable, match="useradd --system"):
+        embedded.start(data_dir, configuration=FAST)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can lend what it takes to read the code")
+def test_an_ordinary_user_runs_a_server_of_its_own(data_dir: Path) -> None:
+    nobody = pwd.getpwnam("nobody")
+    os.chown(data_dir, nobody.pw_uid, nobody.pw_gid)
+    lent = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    command = ["setpriv", "--reuid", "nobody", "--regid", str(nobody.pw_gid), "--clear-groups"]
+    with subprocess.Popen(
+        [*command, *lent, sys.executable, "-c", USER, str(data_dir)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={"PATH": os.defpath, "PYTHONPATH": str(ROOT)},
+        cwd="/",
+        text=True,
+    ) as process:
+        wait_until_ready(process)
+        watched = os.pidfd_open(server_pid(data_dir))
+        assert (data_dir / "server/data").stat().st_uid == nobody.pw_uid
+    assert wait_until_ended(watched)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can try as somebody else")

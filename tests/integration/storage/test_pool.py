@@ -20,8 +20,9 @@ from runtime.errors import (
     StatementTimeout,
 )
 from runtime.storage import embedded
+from runtime.storage.faults import translate, translated
 from runtime.storage.migrate import migrate
-from runtime.storage.pool import Database, Wake, open_database, translate, translated
+from runtime.storage.pool import Database, Wake, open_database
 from tests.integration.conftest import FAST, MODEL, Site, stop_server
 
 STATE = """SELECT current_setting('app.workspace_id', true) AS workspace,
