@@ -14,7 +14,6 @@ from runtime import assembly
 from runtime.backfill import drain
 from runtime.errors import AIAgentError
 from runtime.logs import log
-from runtime.telemetry import BacklogMeasured
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +35,7 @@ class EmbeddingWorker:
         self._settings = settings
         self._version = version
         self._open_embedder = open_embedder
-        self._emit = assembly.open_telemetry(settings, metrics_directory())
+        self._emit = assembly.open_telemetry(settings, metrics_directory(settings))
         self._work = asyncio.get_running_loop().create_task(self._run())
 
     async def version(self) -> str:
@@ -59,5 +58,4 @@ class EmbeddingWorker:
         ):
             while True:
                 await drain(queue)
-                self._emit(BacklogMeasured(await queue.count_backlog()))
                 await wake.wait(SWEEP_S)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ray
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def metrics_directory() -> Path:
-    """Return where all our processes of this node count: a new node id, a new directory."""
-    node = ray.get_runtime_context().get_node_id()
-    return Path(tempfile.gettempdir()) / f"pazpaz-agent-{os.getuid()}" / f"metrics-{node[:16]}"
+    from runtime.settings import Settings
+
+
+def metrics_directory(settings: Settings) -> Path:
+    """Return where all our processes of this node count: a new start of Ray, a new directory."""
+    return settings.data_dir / "metrics" / ray.get_runtime_context().get_node_id()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 from typing import TYPE_CHECKING, Final
 
 import ray
@@ -16,6 +18,7 @@ from ray.serve.exceptions import RayServeException
 
 from deployments.app import APPLICATION
 from deployments.commands.failure import CommandFailed
+from deployments.local import address_file
 from deployments.remote import open_remote_embedder
 from runtime import assembly
 
@@ -31,6 +34,9 @@ HELD_ELSEWHERE_PAUSE_S: Final = 0.5
 """How long to wait for the worker that holds all that is left, before looking again."""
 
 
+CONNECT_TIMEOUT_S: Final = 2.0
+
+
 def run(
     settings: Settings, *, workspace_id: UUID | None, on_progress: Callable[[int, int], None]
 ) -> int:
@@ -40,18 +46,19 @@ def run(
 
     Raises: CommandFailed (no application runs), DatabaseUnavailable, StatementTimeout.
     """
-    _join_cluster()
+    _join_cluster(settings)
     return asyncio.run(_embed_all(settings, workspace_id, on_progress))
 
 
-def _join_cluster() -> None:
+def _join_cluster(settings: Settings) -> None:
     """Raises: CommandFailed."""
     remedy = "No application runs on this machine. Start one with: pazpaz-agent up"
+    address = os.environ.get("RAY_ADDRESS") or _read_address(settings) or "auto"
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     if not ray.is_initialized():
         try:
             ray.init(
-                address="auto",
+                address=address,
                 namespace=APPLICATION,
                 logging_level=logging.ERROR,
                 log_to_driver=False,
@@ -62,6 +69,17 @@ def _join_cluster() -> None:
         serve.get_app_handle(APPLICATION)
     except RayServeException:
         raise CommandFailed(remedy) from None
+
+
+def _read_address(settings: Settings) -> str | None:
+    """Return the address that `up` noted, unless it was killed and nobody listens there."""
+    try:
+        address = address_file(settings).read_text("utf-8").strip()
+        host, port = address.rsplit(":", 1)
+        socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S).close()
+    except (OSError, ValueError):
+        return None
+    return address
 
 
 async def _embed_all(

@@ -24,7 +24,7 @@ class ChatDeployment:
     """
 
     def __init__(self, settings: Settings, embedding: Any) -> None:  # noqa: ANN401
-        emit = assembly.open_telemetry(settings, metrics_directory())
+        emit = assembly.open_telemetry(settings, metrics_directory(settings))
         embedder = RemoteEmbedder(embedding, assembly.embedding_model(settings))
         self._model = assembly.make_chat(settings, emit, embedder)
 

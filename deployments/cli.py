@@ -201,6 +201,9 @@ def backfill(
 
     Stop it anywhere, run it again, and it goes on; two may run at once.
     """
+    from deployments.ingress import set_environment  # noqa: PLC0415
+
+    set_environment()  # before Ray is imported, which reads it
     from deployments import backfill as job  # noqa: PLC0415
     from deployments.commands import credentials, loading  # noqa: PLC0415
     from runtime.settings import load  # noqa: PLC0415

@@ -25,7 +25,7 @@ class EmbeddingDeployment:
     """Translates handle calls into calls of the process's one Embedder."""
 
     def __init__(self, settings: Settings) -> None:
-        emit = assembly.open_telemetry(settings, metrics_directory())
+        emit = assembly.open_telemetry(settings, metrics_directory(settings))
         self._embedder = assembly.make_embedder(settings, emit)
 
     async def embed_texts(

@@ -91,6 +91,7 @@ def running(
     application = config["applications"][0]
     options = {entry.pop("name"): entry for entry in application["deployments"]}
     ray.init(
+        address="local",
         num_cpus=max(LOGICAL_CPUS, os.cpu_count() or 1),
         include_dashboard=False,
         namespace=APPLICATION,
@@ -106,13 +107,18 @@ def running(
             name=APPLICATION,
             route_prefix=application["route_prefix"],
         )
-        # Commands started from here, the demo's among them, find this cluster and no other.
-        os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
+        # `backfill` finds this cluster by it: Ray's own note knows only what `ray start` started.
+        address_file(settings).write_text(ray.get_runtime_context().gcs_address, "utf-8")
         yield f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared
     finally:
-        os.environ.pop("RAY_ADDRESS", None)
+        address_file(settings).unlink(missing_ok=True)
         serve.shutdown()  # type: ignore[no-untyped-call]
         ray.shutdown()
+
+
+def address_file(settings: Settings) -> Path:
+    """Return where `up` notes the address of the Ray that it started, while it runs."""
+    return settings.data_dir / "ray-address"
 
 
 def wait_for_signal() -> None:

@@ -25,7 +25,7 @@ class Orchestrator:
 
     def __init__(self, settings: Settings, embedding: Any, chat: Any) -> None:  # noqa: ANN401
         self._settings = settings
-        self._emit = assembly.open_telemetry(settings, metrics_directory())
+        self._emit = assembly.open_telemetry(settings, metrics_directory(settings))
         self._embedder = RemoteEmbedder(embedding, assembly.embedding_model(settings))
         provider, name = assembly.chat_model(settings)
         self._chat = RemoteChat(chat, provider=provider, name=name)

@@ -28,7 +28,7 @@ from runtime.ports import Clock, Embedder
 from runtime.splitting import cut
 from runtime.storage.jobs import Claim, EmbeddedField, EmbeddingJobs, FieldText
 from runtime.storage.pool import Wake
-from runtime.telemetry import Emit, RecordsEmbedded
+from runtime.telemetry import BacklogMeasured, Emit, RecordsEmbedded
 
 BATCH_RECORDS: Final = 16
 """Some hundred passages: about one call of a vendor, or fifteen seconds of the local model."""
@@ -75,6 +75,13 @@ class EmbedRecords:
         Raises: DatabaseUnavailable, StatementTimeout.
         """
         return await self._jobs.count_backlog()
+
+    async def measure_backlog(self) -> None:
+        """Emit how many records wait, over all workspaces.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        self._emit(BacklogMeasured(await self._jobs.count_backlog()))
 
     async def count_due(self, workspace_id: UUID) -> int:
         """Return how many of its records could be embedded now, those in other hands among them.
@@ -173,10 +180,12 @@ async def drain(queue: EmbedRecords) -> None:
 
     Raises: DatabaseUnavailable, StatementTimeout.
     """
-    while workspaces := await queue.pending_workspaces():
+    busy = True
+    while busy:
+        await queue.measure_backlog()
+        workspaces = await queue.pending_workspaces()
         steps = [await queue.step(workspace_id) for workspace_id in workspaces]
-        if not any(step.records for step in steps):
-            return
+        busy = any(step.records for step in steps)
 
 
 async def _put_off(claim: Claim, failures: _Failures, *, others_succeeded: bool) -> None:

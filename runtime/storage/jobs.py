@@ -95,7 +95,6 @@ class EmbeddingJobs:
         async with self._database.workspace(workspace_id) as connection:
             # It reads a whole practice, once, for a command: the limit is meant for searches.
             await connection.execute("SET LOCAL statement_timeout = 0")
-            await connection.execute(QUERIES["lock_enqueuing"])
             return int(await connection.fetch_value(QUERIES["enqueue_missing"], model.key))
 
     @asynccontextmanager
@@ -152,22 +151,17 @@ class Claim:
     ) -> None:
         """Store the vectors of these records' fields, and take the records off the queue.
 
-        A field that was changed meanwhile is left to the job of that change, a record that is being
-        deleted just now to the next claim.
+        What a field's change meanwhile has made stale goes again at once, and is left to the job of
+        that change; a record that is being deleted just now is left to the next claim.
         """
         fields = list(fields)
         for kind, ids in _by_type({embedded.field.record for embedded in fields}):
             rows = await self._connection.fetch(QUERIES[f"hold_{kind}s"], ids)
-            held = {row["id"]: row for row in rows}
-            records = set(records) - {RecordKey(kind, gone) for gone in set(ids) - held.keys()}
-            current = [
-                embedded
-                for embedded in fields
-                if (row := held.get(embedded.field.record.id)) is not None
-                and embedded.field.record.type == kind
-                and row[embedded.field.name] == _hash(embedded.field.text)
-            ]
-            await self._store(kind, current, model)
+            held = {RecordKey(kind, row["id"]) for row in rows}
+            records = set(records) - ({RecordKey(kind, id_) for id_ in ids} - held)
+            await self._store(
+                kind, [embedded for embedded in fields if embedded.field.record in held], model
+            )
         for kind, ids in _by_type(records):
             await self._connection.execute(QUERIES[f"forget_stale_{kind}_vectors"], ids)
         await self._connection.execute(

@@ -248,19 +248,13 @@ SELECT s.id, s.subjective, s.objective, s.assessment, s.plan, ARRAY(
 FROM sessions s WHERE s.id = ANY ($1::uuid[]);
 
 -- hold_clients --
--- Keep these clients from being deleted until the vectors are stored, and return their texts'
--- hashes. One that is being deleted is skipped rather than waited for, so none can deadlock.
-SELECT id, sha256(convert_to(medical_history, 'UTF8')) AS medical_history,
-    sha256(convert_to(notes, 'UTF8')) AS notes
-FROM clients WHERE id = ANY ($1::uuid[]) FOR KEY SHARE SKIP LOCKED;
+-- Keep these clients from being deleted until the vectors are stored. One that is being deleted is
+-- skipped rather than waited for, so none can deadlock.
+SELECT id FROM clients WHERE id = ANY ($1::uuid[]) FOR KEY SHARE SKIP LOCKED;
 
 -- hold_sessions --
 -- As hold_clients.
-SELECT id, sha256(convert_to(subjective, 'UTF8')) AS subjective,
-    sha256(convert_to(objective, 'UTF8')) AS objective,
-    sha256(convert_to(assessment, 'UTF8')) AS assessment,
-    sha256(convert_to(plan, 'UTF8')) AS plan
-FROM sessions WHERE id = ANY ($1::uuid[]) FOR KEY SHARE SKIP LOCKED;
+SELECT id FROM sessions WHERE id = ANY ($1::uuid[]) FOR KEY SHARE SKIP LOCKED;
 
 -- forget_stale_client_vectors --
 -- Delete the vectors, of any model, that were made from a text these clients no longer have.
@@ -311,13 +305,10 @@ WHERE id = ANY ($1::bigint[]);
 UPDATE embedding_jobs SET attempts = attempts + 1, failed_reason = $2
 WHERE id = ANY ($1::bigint[]);
 
--- lock_enqueuing --
--- Let one backfill at a time look for what is missing in this workspace.
-SELECT pg_advisory_xact_lock(hashtextextended(concat('enqueue_missing', current_workspace()), 0));
-
 -- enqueue_missing --
 -- Queue, as bulk work, each record that has a text without current vectors of the model and no job
--- that is still to run.
+-- that is still to run. Two of these at once may queue a record twice: the second job finds its
+-- vectors there.
 WITH missing AS (
     SELECT 'client' AS record_type, c.id AS record_id FROM clients c
     WHERE EXISTS (
