@@ -32,6 +32,7 @@ from runtime.storage.queries import QUERIES
 CONNECT_TIMEOUT_S: Final = 5.0
 """To reach the server, and to wait for a free connection of a pool that is used up."""
 CHECK_TIMEOUT_S: Final = 2.0
+CLOSE_TIMEOUT_S: Final = 5.0
 _GRACE_S: Final = 5.0
 """How long after `statement_timeout` a silent server is given up as lost."""
 
@@ -116,9 +117,10 @@ class Database:
         await self.close()
 
     async def close(self) -> None:
-        """Close every connection; those in use are waited for."""
-        with translated():
-            await self._pool.close()
+        """Close every connection; those in use are waited for a while, then cut."""
+        with translated(), suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._pool.close()
 
     @asynccontextmanager
     async def workspace(self, workspace_id: UUID) -> AsyncIterator[Connection]:

@@ -153,6 +153,20 @@ async def test_a_used_up_pool_is_an_error_and_not_an_endless_wait(
         await database.check()
 
 
+async def test_closing_does_not_wait_for_ever_for_a_connection_in_use(
+    site: Site, superuser: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.storage.pool.CLOSE_TIMEOUT_S", 0.05)
+    database = await open_database(site.runtime_url, pool_size=1, statement_timeout_s=10)
+    raw = await database._pool.acquire()
+    pid = await raw.fetchval("SELECT pg_backend_pid()")
+
+    await database.close()
+
+    while await superuser.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", pid):
+        pass
+
+
 async def test_a_database_without_a_schema_says_to_migrate(empty_site: Site) -> None:
     with pytest.raises(MigrationError, match="pazpaz-agent migrate"):
         await open_database(empty_site.runtime_url, pool_size=1, statement_timeout_s=5)
