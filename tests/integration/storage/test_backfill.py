@@ -453,6 +453,19 @@ async def test_every_workspace_gets_its_turn(
     assert await count_vectors(superuser) == 84
 
 
+async def test_what_is_due_is_counted_for_each_workspace_without_what_is_put_off(
+    queue: EmbedRecords, records: PostgresRecordStore, superuser: asyncpg.Connection
+) -> None:
+    await records.put_many(WORKSPACE, [CLIENT], make_sessions(2))
+    await records.put_client(OTHER, CLIENT)
+    await superuser.execute(
+        "UPDATE embedding_jobs SET run_after = 'infinity' WHERE record_id = $1", UUID(int=100)
+    )
+
+    assert await queue.count_due(WORKSPACE) == 2
+    assert await queue.count_due(OTHER) == 1
+
+
 async def test_a_limited_walk_starts_anywhere_so_that_none_starves(
     jobs: EmbeddingJobs, records: PostgresRecordStore
 ) -> None:

@@ -18,6 +18,7 @@ from runtime.errors import (
     DatabaseUnavailable,
     MigrationError,
     StatementTimeout,
+    UnsafeRole,
 )
 from runtime.storage import embedded
 from runtime.storage.faults import translate, translated
@@ -182,6 +183,40 @@ async def test_a_database_that_is_down_at_start_is_unavailable(tmp_path: Path) -
     url = f"postgresql://nobody@/none?host={tmp_path}"
     with pytest.raises(DatabaseUnavailable, match="DATABASE_URL"):
         await open_database(url, pool_size=1, statement_timeout_s=5)
+
+
+async def test_a_process_may_start_before_its_database_and_serves_once_it_is_there(
+    data_dir: Path,
+) -> None:
+    server = await asyncio.to_thread(embedded.start, data_dir, configuration=FAST)
+    await migrate(server.owner_url, runtime_role=embedded.RUNTIME_ROLE, model=MODEL)
+    await asyncio.to_thread(stop_server, data_dir)
+
+    database = await open_database(
+        server.runtime_url, pool_size=1, statement_timeout_s=5, must_answer=False
+    )
+    async with database:
+        with pytest.raises(DatabaseUnavailable):
+            await database.check()
+        await asyncio.to_thread(embedded.start, data_dir, configuration=FAST)
+        await database.check()
+
+
+async def test_a_role_that_turns_unsafe_is_refused_on_its_next_connection(
+    site: Site, database: Database, superuser: asyncpg.Connection
+) -> None:
+    await database.check()
+    await superuser.execute("ALTER TABLE clients DISABLE ROW LEVEL SECURITY")
+    await superuser.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = $1 AND usename = 'pazpaz_runtime'",
+        site.name,
+    )
+
+    with pytest.raises(DatabaseError):
+        await database.check()
+    with pytest.raises(UnsafeRole):
+        await database.check()
 
 
 async def test_a_database_of_another_name_is_unavailable(site: Site) -> None:
