@@ -135,7 +135,7 @@ async def test_routes_that_need_a_credential_say_so(document: dict[str, Any]) ->
 
 
 def test_the_document_is_made_once_and_needs_no_services() -> None:
-    def open_nothing() -> Any:  # noqa: ANN401
+    def open_nothing() -> Any:
         raise AssertionError
 
     app = build_api(open_nothing)

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from deployments.remote import SLICE_TEXTS, RemoteEmbedder
+from runtime.messages import EmbeddingModel
+from runtime.telemetry import request_id
+
+MODEL = EmbeddingModel("fake", "m", 2)
+
+
+class Handle:
+    """The embedding deployment's handle: a row holds its text's number, and how often it called."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+        self.embed = self
+
+    def options(self, **options: object) -> Handle:
+        assert options == {"_by_reference": False}
+        return self
+
+    def remote(self, texts: list[str], *rest: object) -> Any:
+        self.calls.append((len(texts), *rest))
+
+        async def answer() -> tuple[np.ndarray, int]:
+            rows = [[float(text), len(self.calls)] for text in texts]
+            return np.array(rows, np.float32), len(texts)
+
+        return answer()
+
+
+async def test_a_long_list_goes_in_slices_and_comes_back_in_order() -> None:
+    handle = Handle()
+    texts = [str(number) for number in range(2 * SLICE_TEXTS + 1)]
+    token = request_id.set("visit-1")
+    try:
+        embedded = await RemoteEmbedder(handle, MODEL).embed_texts(
+            texts, input_type="document", timeout_s=9, priority="batch"
+        )
+    finally:
+        request_id.reset(token)
+    assert [call[0] for call in handle.calls] == [SLICE_TEXTS, SLICE_TEXTS, 1]
+    assert handle.calls[0][1:] == ("document", "batch", 9, "visit-1")
+    assert embedded.vectors[:, 0].tolist() == [float(text) for text in texts]
+    assert embedded.vectors.dtype == np.float32
+    assert embedded.tokens == len(texts)
+
+
+async def test_no_texts_are_no_call() -> None:
+    handle = Handle()
+    embedded = await RemoteEmbedder(handle, MODEL).embed_texts(
+        [], input_type="document", timeout_s=9
+    )
+    assert handle.calls == []
+    assert embedded.vectors.shape == (0, 2)

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runtime.errors import ConfigurationError
+from runtime.settings import Secrets, Settings, export, load
+
+KEY = "AbC-123_xyz"
+SECRET = "a-secret-of-more-than-thirty-two-bytes"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = [field.alias for kind in (Settings, Secrets) for field in kind.model_fields.values()]
+    for name in names:
+        assert name is not None
+        monkeypatch.delenv(name, raising=False)
+
+
+def refused(monkeypatch: pytest.MonkeyPatch, **environment: str) -> ConfigurationError:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError) as caught:
+        load()
+    return caught.value
+
+
+def test_nothing_set_is_the_local_pair_with_the_contracts_defaults() -> None:
+    settings, secrets = load()
+    assert (settings.embedding_provider, settings.chat_provider) == ("local", "local")
+    assert settings.embedding_dimensions == 1536
+    assert (settings.cohere_embed_timeout_s, settings.cohere_chat_timeout_s) == (30, 60)
+    assert settings.vector_search_timeout_s == 10
+    assert settings.request_deadline_s == 90
+    assert secrets.database_url is None
+
+
+def test_a_cohere_key_makes_cohere_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COHERE_API_KEY", KEY)
+    settings, _ = load()
+    assert (settings.embedding_provider, settings.chat_provider) == ("cohere", "cohere")
+
+
+def test_a_named_provider_wins_over_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COHERE_API_KEY", KEY)
+    monkeypatch.setenv("AI_EMBEDDING_PROVIDER", "local")
+    settings, _ = load()
+    assert (settings.embedding_provider, settings.chat_provider) == ("local", "cohere")
+
+
+def test_a_env_file_is_read_and_the_environment_wins(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lines = "AI_REQUEST_DEADLINE_SECONDS=20\nAI_GUARD_MODE=monitor\n"
+    (tmp_path / ".env").write_text(lines, "utf-8")
+    monkeypatch.setenv("AI_GUARD_MODE", "off")
+    settings, _ = load()
+    assert settings.request_deadline_s == 20
+    assert settings.guard_mode == "off"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AI_COHERE_EMBED_TIMEOUT_SECONDS", "9"),
+        ("AI_COHERE_EMBED_TIMEOUT_SECONDS", "121"),
+        ("AI_COHERE_CHAT_TIMEOUT_SECONDS", "19"),
+        ("AI_COHERE_CHAT_TIMEOUT_SECONDS", "301"),
+        ("AI_EMBEDDING_DIMENSIONS", "63"),
+        ("AI_EMBEDDING_DIMENSIONS", "4001"),
+        ("AI_EMBEDDING_DIMENSIONS", "many"),
+        ("AI_EMBEDDING_PROVIDER", "anthropic"),
+        ("AI_GUARD_MODE", "maybe"),
+        ("AI_METRICS_PORT", "0"),
+        ("AI_JWT_ALGORITHMS", "none"),
+        ("DATABASE_URL", "mysql://somewhere"),
+        ("COHERE_API_KEY", "two words"),
+        ("AI_JWT_SECRET", "short"),
+    ],
+)
+def test_a_value_out_of_bounds_is_named_with_a_remedy_and_never_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    error = refused(monkeypatch, **{name: value})
+    assert error.name == name
+    assert error.reason
+    assert error.remedy
+    if name in ("DATABASE_URL", "COHERE_API_KEY", "AI_JWT_SECRET"):
+        assert value not in str(error)
+
+
+def test_a_chosen_provider_needs_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = refused(monkeypatch, AI_CHAT_PROVIDER="cohere")
+    assert error.name == "COHERE_API_KEY"
+
+
+def test_public_key_algorithms_need_a_key_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = refused(monkeypatch, AI_JWT_ALGORITHMS="RS256, ES256")
+    assert error.name == "AI_JWT_JWKS"
+
+
+@pytest.mark.parametrize("algorithms", ["HS256,RS256", ","])
+def test_secret_and_public_key_algorithms_are_not_mixed_and_one_is_named(
+    monkeypatch: pytest.MonkeyPatch, algorithms: str
+) -> None:
+    error = refused(monkeypatch, AI_JWT_ALGORITHMS=algorithms)
+    assert "AI_JWT_ALGORITHMS" in str(error)
+
+
+def test_secrets_do_not_print() -> None:
+    secrets = Secrets(AI_JWT_SECRET=SECRET, COHERE_API_KEY=KEY)
+    assert SECRET not in repr(secrets) + str(secrets)
+    assert KEY not in repr(secrets) + str(secrets)
+
+
+def test_what_is_set_is_exported_under_its_own_names() -> None:
+    secrets = Secrets(AI_JWT_SECRET=SECRET)
+    assert export(secrets) == {"AI_JWT_SECRET": SECRET}
