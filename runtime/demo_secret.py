@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets as random
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +34,7 @@ def signing_secret(settings: Settings, secrets: Secrets) -> SecretStr:
 
 
 def demo_secret(data_dir: Path) -> SecretStr:
-    """Return the demo's secret; make it if there is none. Safe in several processes at once.
+    """Return the demo's secret; make it if there is none. Many may ask at once.
 
     Raises: ConfigurationError.
     """
@@ -53,15 +54,14 @@ def demo_secret(data_dir: Path) -> SecretStr:
 
 
 def _make(path: Path) -> None:
-    """Write a whole secret under another name, then give it its name unless there is one by now."""
+    """Write a whole secret under a name of its own, then give it the name unless that is taken."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f"{FILE_NAME}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
+    descriptor, draft = tempfile.mkstemp(prefix=f"{FILE_NAME}.", dir=path.parent)
     try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with os.fdopen(descriptor, "w") as file:
             file.write(random.token_urlsafe(_SECRET_BYTES))
         path.hardlink_to(draft)
     except FileExistsError:
-        pass  # another process was faster: its secret is the secret
+        pass  # somebody else was faster: that secret is the secret
     finally:
-        draft.unlink(missing_ok=True)
+        Path(draft).unlink()
