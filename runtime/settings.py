@@ -96,8 +96,9 @@ class Settings(_Environment):
     )
     cohere_chat_timeout_s: float = Field(60, alias="AI_COHERE_CHAT_TIMEOUT_SECONDS", ge=20, le=300)
     vector_search_timeout_s: float = Field(
-        10, alias="AI_VECTOR_SEARCH_TIMEOUT_SECONDS", gt=0, le=300
+        10, alias="AI_VECTOR_SEARCH_TIMEOUT_SECONDS", ge=0.001, le=300
     )
+    """In whole milliseconds; to PostgreSQL, 0 would mean no limit."""
     request_deadline_s: float = Field(90, alias="AI_REQUEST_DEADLINE_SECONDS", gt=0, le=600)
 
     guard_mode: Literal["block", "monitor", "off"] = Field("block", alias="AI_GUARD_MODE")
@@ -128,6 +129,12 @@ class Settings(_Environment):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _the_same_everywhere(cls, value: Path) -> Path:
+        """Processes that get these settings have other working directories."""
+        return value.expanduser().absolute()
 
     @model_validator(mode="after")
     def _one_kind_of_key(self) -> Self:

@@ -75,6 +75,7 @@ def test_a_env_file_is_read_and_the_environment_wins(
         ("AI_EMBEDDING_PROVIDER", "anthropic"),
         ("AI_GUARD_MODE", "maybe"),
         ("AI_METRICS_PORT", "0"),
+        ("AI_VECTOR_SEARCH_TIMEOUT_SECONDS", "0.0004"),
         ("AI_JWT_ALGORITHMS", "none"),
         ("DATABASE_URL", "mysql://somewhere"),
         ("COHERE_API_KEY", "two words"),
@@ -90,6 +91,18 @@ def test_a_value_out_of_bounds_is_named_with_a_remedy_and_never_shown(
     assert error.remedy
     if name in ("DATABASE_URL", "COHERE_API_KEY", "AI_JWT_SECRET"):
         assert value not in str(error)
+
+
+@pytest.mark.parametrize(("written", "place"), [("~/practice", "home"), ("practice", "work")])
+def test_the_data_directory_is_the_same_for_processes_that_work_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: str, place: str
+) -> None:
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("AI_DATA_DIR", written)
+    settings, _ = load()
+    assert settings.data_dir == tmp_path / place / "practice"
 
 
 def test_a_chosen_provider_needs_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
