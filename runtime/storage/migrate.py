@@ -1,4 +1,4 @@
-"""Brings the schema up to date, as its owner. Called by `migrate`; `pending` by readiness checks.
+"""Brings the schema up to date, as its owner. `find_pending` is for readiness and `doctor`.
 
 Migrations are `NNNN_pre_name.sql` (the code of before still works with it: apply it before the new
 code) and `NNNN_post_name.sql` (only the new code does: release it after). They only go forward: one
@@ -72,10 +72,15 @@ def read_migrations(directory: Path = DIRECTORY) -> list[Migration]:
 async def find_pending(database: Database, directory: Path = DIRECTORY) -> list[str]:
     """Return the names of the migrations that `migrate` would apply.
 
+    A database that is ahead by `pre` migrations alone has none: they come before the new code, and
+    what serves meanwhile must stay ready.
+
     Raises: MigrationError, DatabaseUnavailable, StatementTimeout.
     """
     async with database.connection() as connection:
-        return [migration.name for migration in await _select_pending(connection, directory)]
+        pending, ahead = await _compare(connection, directory)
+    _refuse_ahead([name for name in ahead if name.split("_")[1] == "post"])
+    return [migration.name for migration in pending]
 
 
 async def migrate(
@@ -92,13 +97,16 @@ async def migrate(
         await _require_role(connection, runtime_role)
         await connection.execute(QUERIES["create_schema_migrations"])
         applied = []
-        for migration in await _select_pending(connection, directory):
+        pending, ahead = await _compare(connection, directory)
+        _refuse_ahead(ahead)
+        for migration in pending:
             with translated():
                 await _apply(raw, migration)
             applied.append(migration.name)
         grants = (directory / "grants.sql").read_text("utf-8")
-        async with raw.transaction():
-            await connection.execute(grants.replace("{role}", _quote(runtime_role)))
+        with translated():
+            async with raw.transaction():
+                await connection.execute(grants.replace("{role}", _quote(runtime_role)))
         for table in ("client_vectors", "session_vectors"):
             await connection.execute(index_statement(table, model))
         return applied
@@ -127,11 +135,13 @@ async def _connect(owner_url: str) -> AsyncIterator[Any]:
         raw.terminate()
 
 
-async def _select_pending(connection: Connection, directory: Path) -> Sequence[Migration]:
-    """Return what comes after the migrations that were applied, having compared those."""
+async def _compare(
+    connection: Connection, directory: Path
+) -> tuple[Sequence[Migration], Sequence[str]]:
+    """Return what is still to be applied, and the names of what was applied and is not here."""
     migrations = read_migrations(directory)
     if await connection.fetch_value("SELECT to_regclass('schema_migrations')") is None:
-        return migrations
+        return migrations, []
     applied = await connection.fetch(QUERIES["list_applied"])
     for row, migration in zip(applied, migrations, strict=False):
         if (row["version"], row["checksum"]) != (migration.version, migration.checksum):
@@ -139,12 +149,15 @@ async def _select_pending(connection: Connection, directory: Path) -> Sequence[M
                 f"Migration {migration.name} is not the one that was applied to this database. "
                 "Restore its file as it was, and put the change into a new migration."
             )
-    if len(applied) > len(migrations):
+    return migrations[len(applied) :], [row["name"] for row in applied[len(migrations) :]]
+
+
+def _refuse_ahead(names: Sequence[str]) -> None:
+    if names:
         raise MigrationError(
-            f"The database is ahead of this program: it has migration {applied[-1]['name']}. "
+            f"The database is ahead of this program: it has migration {names[-1]}. "
             "Install the version of the program that it was migrated with, or a later one."
         )
-    return migrations[len(applied) :]
 
 
 async def _apply(raw: Any, migration: Migration) -> None:  # noqa: ANN401 - asyncpg is untyped

@@ -108,10 +108,22 @@ async def test_a_changed_file_is_refused(site: Site, directory: Path) -> None:
         await migrate(site.owner_url, runtime_role=ROLE, model=MODEL, directory=directory)
 
 
-async def test_a_database_that_is_ahead_is_refused(
+async def test_a_database_ahead_by_what_comes_before_the_new_code_keeps_the_old_code_ready(
     database: Database, site: Site, directory: Path
 ) -> None:
     name = add(directory, "pre_add_letters", "CREATE TABLE letters (text text)")
+    await migrate(site.owner_url, runtime_role=ROLE, model=MODEL, directory=directory)
+
+    assert await find_pending(database) == []
+    with pytest.raises(MigrationError, match=f"ahead.*{name}"):
+        await migrate(site.owner_url, runtime_role=ROLE, model=MODEL)
+
+
+async def test_a_database_ahead_by_what_only_the_new_code_works_with_is_refused(
+    database: Database, site: Site, directory: Path
+) -> None:
+    name = add(directory, "post_drop_notes", "ALTER TABLE clients DROP COLUMN notes")
+    add(directory, "pre_add_letters", "CREATE TABLE letters (text text)")
     await migrate(site.owner_url, runtime_role=ROLE, model=MODEL, directory=directory)
 
     with pytest.raises(MigrationError, match=f"ahead.*{name}"):
