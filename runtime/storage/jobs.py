@@ -24,6 +24,8 @@ CHANNEL: Final = "embedding_jobs"
 BACKOFF_FIRST_S: Final = 1.0
 BACKOFF_MOST_S: Final = 300.0
 """Doubling in between. Long enough to spare a vendor in trouble, short enough to be there after."""
+ENQUEUE_TIMEOUT_S: Final = 900
+"""It reads a whole practice, once, for a command: the pool's limit is meant for searches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +92,14 @@ class EmbeddingJobs:
     async def enqueue_missing(self, workspace_id: UUID, model: EmbeddingModel) -> int:
         """Queue each record that lacks current vectors of the model; return how many.
 
-        Raises: DatabaseUnavailable, DatabaseError.
+        Raises: DatabaseUnavailable, StatementTimeout.
         """
         async with self._database.workspace(workspace_id) as connection:
-            # It reads a whole practice, once, for a command: the limit is meant for searches.
-            await connection.execute("SET LOCAL statement_timeout = 0")
-            return int(await connection.fetch_value(QUERIES["enqueue_missing"], model.key))
+            await connection.execute(f"SET LOCAL statement_timeout = '{ENQUEUE_TIMEOUT_S}s'")
+            queued = await connection.fetch_value(
+                QUERIES["enqueue_missing"], model.key, timeout_s=ENQUEUE_TIMEOUT_S
+            )
+        return int(queued)
 
     @asynccontextmanager
     async def claim(self, workspace_id: UUID, *, limit: int) -> AsyncIterator[Claim]:

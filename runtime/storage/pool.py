@@ -63,10 +63,15 @@ class Connection:
             row: Row | None = await self._raw.fetchrow(query, *arguments)
         return row
 
-    async def fetch_value(self, query: str, *arguments: object) -> Any:  # noqa: ANN401 - as Row
-        """Return the first column of the first row, or None."""
+    async def fetch_value(
+        self, query: str, *arguments: object, timeout_s: float | None = None
+    ) -> Any:  # noqa: ANN401 - as Row
+        """Return the first column of the first row, or None.
+
+        `timeout_s` is how long a silent server is waited for, where that is not the pool's limit.
+        """
         with translated():
-            return await self._raw.fetchval(query, *arguments)
+            return await self._raw.fetchval(query, *arguments, timeout=timeout_s)
 
     async def execute(self, query: str, *arguments: object) -> None:
         """Run a statement whose result is of no interest."""

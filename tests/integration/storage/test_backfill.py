@@ -511,6 +511,30 @@ async def test_a_backfill_queues_only_what_has_no_current_vectors_of_its_model(
     assert await other.enqueue_missing(WORKSPACE) == 0
 
 
+async def test_looking_for_what_is_missing_may_take_longer_than_a_search(
+    site: Site,
+    records: PostgresRecordStore,
+    superuser: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await records.put_client(WORKSPACE, CLIENT)
+    monkeypatch.setattr("runtime.storage.pool._GRACE_S", 0.05)
+    async with await open_database(
+        site.runtime_url, pool_size=1, statement_timeout_s=0.05
+    ) as hurried:
+        queue = make_queue(EmbeddingJobs(hurried), FakeEmbedder())
+        async with superuser.transaction():
+            await superuser.execute("LOCK TABLE clients")
+            looking = asyncio.create_task(queue.enqueue_missing(WORKSPACE))
+            while not await superuser.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+                "AND datname = $1 AND clock_timestamp() - query_start > interval '200 ms'",
+                site.name,
+            ):
+                assert not looking.done()
+        assert await looking == 0
+
+
 async def test_vectors_of_two_models_live_side_by_side(
     queue: EmbedRecords,
     jobs: EmbeddingJobs,
