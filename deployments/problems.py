@@ -32,6 +32,9 @@ TOLD_IN_DETAIL: Final = 3
 
 MEDIA_TYPE: Final = "application/problem+json"
 
+_SAID_BY_THE_STATUS: Final = (errors.DeadlineExceeded, errors.Overloaded)
+"""Of a 5xx, the only ones without a reason that an operator must read in the log."""
+
 
 class Problem(BaseModel):
     """What every error looks like."""
@@ -166,11 +169,11 @@ def kind_of(error: BaseException) -> Kind:
 
 
 def render(error: BaseException) -> JSONResponse:
-    """Return the problem for any exception, logging those that are our own fault."""
+    """Return the problem for any exception; of what was not the caller's fault, log the reason."""
     if isinstance(error, errors.InvalidRecord):
         return render_invalid([FieldError(field=error.field, reason=error.reason)])
     kind = kind_of(error)
-    if kind is _INTERNAL:
+    if kind.status >= 500 and not isinstance(error, _SAID_BY_THE_STATUS):  # noqa: PLR2004
         log_failure("request_failed", error)
     headers = {}
     if kind.status == 401:  # noqa: PLR2004

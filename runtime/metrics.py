@@ -41,7 +41,7 @@ _MODEL: Final = ("provider", "model")
 QUERIES = Metric(
     "counter",
     "ai_agent_queries_total",
-    "Questions, by how they ended: ok, or the problem's code.",
+    "Questions, by how they ended: ok, the problem's code, or cancelled.",
     ("status", "language", "cache"),
 )
 QUERY_DURATION = Metric(

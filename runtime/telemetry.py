@@ -19,7 +19,7 @@ request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
 @dataclass(frozen=True, slots=True)
 class QuestionAnswered:
-    """A question route call ended. `status` is `ok` or the problem's code."""
+    """A question ended. `status` is `ok`, the problem's code, or `cancelled` if the caller left."""
 
     status: str
     language: Language

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from deployments import problems
 from deployments.problems import KINDS, MAX_RETRY_AFTER_S, kind_of, render
 from runtime import errors
 
@@ -60,7 +61,40 @@ def test_a_providers_wish_to_wait_is_passed_on_within_reason(
     assert render(error).headers["Retry-After"] == told
 
 
-def test_a_providers_reason_is_for_the_log_alone() -> None:
-    response = render(errors.ProviderRejected("acme", "m-1", "chat", "HTTP 401 reason", None))
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.ProviderRejected("acme", "m-1", "chat", "HTTP 401 reason", None),
+        errors.DatabaseError("acme: reason"),
+        errors.StatementTimeout("acme: reason"),
+        errors.ActorUnavailable("acme", "reason"),
+        errors.ChatError("acme: reason"),
+        errors.SigningKeysUnavailable("acme: reason"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_reason_is_for_the_log_alone(
+    error: errors.AIAgentError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: list[BaseException] = []
+    monkeypatch.setattr(problems, "log_failure", lambda _, failed: logged.append(failed))
+    response = render(error)
+    assert logged == [error]
     assert b"reason" not in bytes(response.body)
     assert b"acme" not in bytes(response.body)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.Overloaded(1.0),
+        errors.DeadlineExceeded("chat"),
+        errors.Unauthenticated("It expired."),
+        errors.RecordNotFound("client"),
+    ],
+)
+def test_what_the_status_says_already_fills_no_log(
+    error: errors.AIAgentError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(problems, "log_failure", lambda *_: pytest.fail("it was logged"))
+    render(error)
