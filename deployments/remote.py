@@ -6,6 +6,7 @@ requests of the object-store path and limits a message to 4 MiB: lists are sent 
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
@@ -58,19 +59,22 @@ class RemoteEmbedder:
         timeout_s: float,
         priority: Priority = "interactive",
     ) -> Embedded:
-        """As Embedder.embed_texts; the slices go one after the other."""
+        """As Embedder.embed_texts; the slices go one after the other, within the one limit."""
         parts: list[Embedded] = []
+        time = asyncio.get_running_loop().time
+        ends_at_s = time() + timeout_s
         for start in range(0, len(texts), SLICE_TEXTS):
+            remaining_s = max(ends_at_s - time(), 0)
             vectors, tokens = await call(
                 self._handle.embed.remote(
                     list(texts[start : start + SLICE_TEXTS]),
                     input_type,
                     priority,
-                    timeout_s,
+                    remaining_s,
                     request_id.get(),
                 ),
                 actor="embedding",
-                timeout_s=timeout_s,
+                timeout_s=remaining_s,
             )
             parts.append(Embedded(vectors, tokens))
         if not parts:

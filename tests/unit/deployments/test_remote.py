@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import pytest
 
 from deployments.remote import SLICE_TEXTS, RemoteEmbedder
 from runtime.messages import EmbeddingModel
@@ -43,10 +44,18 @@ async def test_a_long_list_goes_in_slices_and_comes_back_in_order() -> None:
     finally:
         request_id.reset(token)
     assert [call[0] for call in handle.calls] == [SLICE_TEXTS, SLICE_TEXTS, 1]
-    assert handle.calls[0][1:] == ("document", "batch", 9, "visit-1")
+    assert handle.calls[0][1:] == ("document", "batch", pytest.approx(9, abs=1), "visit-1")
     assert embedded.vectors[:, 0].tolist() == [float(text) for text in texts]
     assert embedded.vectors.dtype == np.float32
     assert embedded.tokens == len(texts)
+
+
+async def test_all_slices_share_the_one_time_limit() -> None:
+    handle = Handle()
+    texts = [str(number) for number in range(3 * SLICE_TEXTS)]
+    await RemoteEmbedder(handle, MODEL).embed_texts(texts, input_type="document", timeout_s=9)
+    limits_s = [cast("float", call[3]) for call in handle.calls]
+    assert limits_s == sorted(set(limits_s), reverse=True)
 
 
 async def test_no_texts_are_no_call() -> None:
