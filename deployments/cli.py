@@ -98,12 +98,10 @@ def ask(
     The credential is the API key or token in AI_TOKEN; if that is unset, a token for WORKSPACE
     signed with AI_JWT_SECRET or the demo's secret.
     """
-    import httpx  # noqa: PLC0415
-
     from deployments.commands import asking, credentials  # noqa: PLC0415
 
     token = credentials.token_for_asking(workspace)
-    with httpx.Client(base_url=url) as server:
+    with asking.connect(url) as server:
         typer.echo(asking.ask(server, question, token=token, client_id=client))
 
 

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import httpx
 import typer
 
 from deployments.commands import asking, credentials, loading
@@ -42,7 +41,7 @@ def show(settings: Settings, url: str) -> None:
         if subprocess.run(command, check=False).returncode != 0:  # noqa: S603 - ours
             raise CommandFailed("The demo practice could not be embedded; see the lines above.")
     typer.echo(f"\n> {QUESTION}\n")
-    with httpx.Client(base_url=url) as server:
+    with asking.connect(url) as server:
         token = credentials.token_for_asking(WORKSPACE)
         typer.echo(asking.ask(server, QUESTION, token=token, client_id=None))
     typer.echo('\nAsk the next one:  .venv/bin/pazpaz-agent ask "…"   (in Hebrew or English)\n')

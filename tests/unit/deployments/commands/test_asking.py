@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from uuid import UUID
 
 import httpx
 import pytest
 
-from deployments.commands.asking import ask
+from deployments.commands.asking import ask, connect
 from deployments.commands.failure import CommandFailed
 
 CLIENT = UUID("6f1de9c8-9a52-4a5e-8f5f-2a1f6b1f6a10")
@@ -39,6 +41,34 @@ def ask_server(
 ) -> str:
     with server(response, [] if seen is None else seen) as client:
         return ask(client, "How does she sleep?", token="t0ken", client_id=client_id)
+
+
+class Answering(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        content = answer("Well.").content
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_server_on_this_machine_is_asked_without_the_proxy(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with HTTPServer(("127.0.0.1", 0), Answering) as server:
+        serving = threading.Thread(target=server.handle_request, daemon=True)
+        serving.start()
+        with connect(f"http://{host}:{server.server_port}") as client:
+            assert ask(client, "How is she?", token="t0ken", client_id=None) == "Well."
+        serving.join()
 
 
 def answer(text: str, *citations: object) -> httpx.Response:

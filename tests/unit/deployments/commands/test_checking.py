@@ -56,6 +56,7 @@ def test_a_free_http_port_is_well(port: int, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_running_server_is_well(serving: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     found = http_port(serving, monkeypatch)
     assert (found.good, found.detail) == (True, "a server answers on it")
 
