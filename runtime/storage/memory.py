@@ -30,7 +30,12 @@ from runtime.messages import (
 )
 from runtime.storage.keys import ApiKey, digest_key, make_key
 from runtime.storage.passages import require_dimensions
-from runtime.storage.records import require_storable, require_valid_client, require_valid_session
+from runtime.storage.records import (
+    require_storable,
+    require_valid,
+    require_valid_client,
+    require_valid_session,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ class InMemoryRecordStore:
         self, workspace_id: UUID, clients: Sequence[Client], sessions: Sequence[Session]
     ) -> BatchStored:
         """As the port."""
+        require_valid(clients, sessions)
         workspace = self.workspaces[workspace_id]
         same = sum(workspace.clients.get(client.id) == client for client in clients)
         same += sum(workspace.sessions.get(session.id) == session for session in sessions)

@@ -62,10 +62,7 @@ class PostgresRecordStore:
 
         Raises: InvalidRecord, DatabaseUnavailable, StatementTimeout.
         """
-        for client in clients:
-            require_valid_client(client)
-        for session in sessions:
-            require_valid_session(session)
+        require_valid(clients, sessions)
         stored, orphans = 0, tuple[UUID, ...]()
         async with self._database.workspace(workspace_id) as connection:
             if clients:
@@ -95,6 +92,17 @@ class PostgresRecordStore:
             deleted = await connection.fetch_value(QUERIES["delete_session"], session_id)
         if deleted is None:
             raise RecordNotFound("session")
+
+
+def require_valid(clients: Sequence[Client], sessions: Sequence[Session]) -> None:
+    """Return if PostgreSQL can store all of them.
+
+    Raises: InvalidRecord.
+    """
+    for client in clients:
+        require_valid_client(client)
+    for session in sessions:
+        require_valid_session(session)
 
 
 def require_valid_client(client: Client) -> None:
