@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from runtime import messages
-from runtime.ingest import YEARS
+from runtime.ingest import MAX_NAME_CHARACTERS, YEARS
 from runtime.messages import Client, Language, Question, Session, Turn
 
 MAX_QUERY_CHARACTERS: Final = 2000
@@ -109,7 +109,9 @@ class _CitationBody(_Response):
     marker: int = Field(description="The n of [n] in the answer.", examples=[1])
     quote: str = Field(description="The best sentence, verbatim from the field.")
     spans: list[SpanBody]
-    verified: bool = Field(description="Whether the quote was found verbatim in the record.")
+    verified: bool = Field(
+        description="Whether the wording of what rests on it agrees with the record."
+    )
 
 
 class SessionCitationBody(_CitationBody):
@@ -273,7 +275,7 @@ Moment = Annotated[datetime, BeforeValidator(_read_moment, str)]
 class ClientBody(_Request):
     """A client's whole profile; a text that is absent or null is empty."""
 
-    client_name: Name = Field(max_length=500, examples=["Dana Example"])
+    client_name: Name = Field(max_length=MAX_NAME_CHARACTERS, examples=["Dana Example"])
     medical_history: Text = ""
     notes: Text = ""
 

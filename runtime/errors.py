@@ -32,7 +32,8 @@
 
 Errors cross processes by pickle, so every argument is positional, required, and passed to
 `super().__init__`; the text is built in `__str__` and never holds content of a question,
-a record or an answer, nor a vendor's message. `deployments/api.py` alone gives them HTTP statuses.
+a record or an answer, nor a vendor's message. Their HTTP statuses stand in
+`deployments/problems.py` alone.
 """
 
 from __future__ import annotations

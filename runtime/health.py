@@ -104,7 +104,7 @@ async def _ask(probe: Probe, *, deep: bool) -> ComponentHealth:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseProbe:
-    """Is the database there (`check` raises if not), and is its schema current (`pending`)?"""
+    """Is the database there (`ping` raises if not), and is its schema current (`pending`)?"""
 
     ping: Callable[[], Awaitable[None]]
     pending: Callable[[], Awaitable[Sequence[str]]]

@@ -154,7 +154,10 @@ class AnswerSpan:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """One (record, field) that the answer cites. `quote` is verbatim from the field."""
+    """One (record, field) that the answer cites. `quote` is verbatim from the field.
+
+    `verified` says whether the numbers and words of each sentence that rests on it agree with it.
+    """
 
     record: RecordKey
     client_id: UUID

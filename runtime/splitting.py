@@ -1,7 +1,7 @@
 """How a field is cut into passages: the units that are embedded, found and cited.
 
-The records' writer and the backfill call `cut`; both must cut alike, so the rule depends on the
-text alone, never on a provider. Sentence ends themselves are found in `sentences.py`.
+`backfill.py` calls `cut`, in several processes that must cut alike: the rule depends on the text
+alone, never on a provider. Sentence ends themselves are found in `sentences.py`.
 """
 
 from __future__ import annotations

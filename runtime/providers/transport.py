@@ -1,7 +1,7 @@
 """What every vendor's file shares of HTTP: the client, its time-outs, and `Retry-After`.
 
-The assembly opens one client per vendor and operation, and closes it. Errors are not translated
-here: each vendor's file does that for the client it imports.
+The assembly opens one client per vendor and operation, for the life of the process. Errors
+are not translated here: each vendor's file does that for the client it imports.
 """
 
 from __future__ import annotations
