@@ -6,7 +6,6 @@ error says any part of a credential. What a route does with a caller does not be
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
 from typing import Annotated, Final, TypeVar
@@ -15,6 +14,7 @@ from uuid import UUID
 import jwt
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from runtime.api_keys import KEY_PREFIX, digest_key, workspace_of
 from runtime.errors import ConfigurationError, Forbidden, Unauthenticated
 from runtime.messages import Caller, Scope
 from runtime.ports import Clock, KeyStore
@@ -27,8 +27,9 @@ CLOCK_LEEWAY_S: Final = 10.0
 MAX_CREDENTIAL_CHARACTERS: Final = 8192
 """Well above any token of ours; what it costs to look at a credential is bounded by it."""
 
+MAX_SUBJECT_CHARACTERS: Final = 255
+
 _BEARER: Final = re.compile(r"bearer +(?P<credential>[!-~]+)", re.IGNORECASE)
-_API_KEY: Final = re.compile(r"pzk_(?P<workspace>[0-9a-f]{32})_[A-Za-z0-9_-]{43}")
 _SIGNATURES: Final = jwt.PyJWS(options={"enforce_minimum_key_length": True})
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ class _Claims(BaseModel):
     exp: _Seconds
     nbf: _Seconds | None = None
     iat: _Seconds | None = None
-    sub: str = Field(min_length=1, max_length=255, pattern=r"^\P{Cc}+$")
+    sub: str = Field(min_length=1, max_length=MAX_SUBJECT_CHARACTERS, pattern=r"^\P{Cc}+$")
     workspace_id: UUID
     scope: str
     iss: str | None = None
@@ -93,15 +94,14 @@ class Access:
                 "a token or an API key."
             )
         credential = match["credential"]
-        if credential.startswith("pzk_"):
+        if credential.startswith(KEY_PREFIX):
             return await self._check_api_key(credential)
         return await self._check_token(credential)
 
     async def _check_api_key(self, key: str) -> Caller:
-        match = _API_KEY.fullmatch(key)
-        if match is not None:
-            digest = hashlib.sha256(key.encode()).digest()
-            caller = await self._api_keys.find_key(UUID(match["workspace"]), digest)
+        workspace_id = workspace_of(key)
+        if workspace_id is not None:
+            caller = await self._api_keys.find_key(workspace_id, digest_key(key))
             if caller is not None:
                 return caller
         raise Unauthenticated("The API key is unknown or was revoked. Please use a current one.")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from runtime.access import make_token
+from runtime.access import MAX_SUBJECT_CHARACTERS, make_token
 from runtime.clock import SystemClock
 from runtime.demo_secret import signing_secret
 from runtime.messages import SCOPES, Scope
@@ -19,7 +19,6 @@ _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 MAX_TTL_S: Final = 366 * 86_400
 """A token cannot be revoked, so none lives longer than a year."""
 
-MAX_SUBJECT_CHARACTERS: Final = 255
 ASKING_TTL_S: Final = 900
 """Longer than the longest question takes."""
 

@@ -1,26 +1,21 @@
 """API keys of a workspace: made and revoked by the command line, looked up by the HTTP layer.
 
-Reading a key's workspace out of its text, and what its scopes allow, is `access.py`'s business.
+What a key looks like is `api_keys.py`'s business, what its scopes allow `access.py`'s.
 """
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
+from runtime.api_keys import digest_key, make_key
 from runtime.errors import RecordNotFound
 from runtime.messages import Caller
 from runtime.storage.pool import Database
 from runtime.storage.queries import QUERIES
 from runtime.storage.records import require_storable
-
-PREFIX: Final = "pzk_"
-_RANDOM_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +84,3 @@ class PostgresKeyStore:
         if row is None:
             return None
         return Caller(f"key:{row['id']}", workspace_id, frozenset(row["scopes"]))
-
-
-def make_key(workspace_id: UUID) -> str:
-    """Return a new key: its prefix, the workspace, and 43 random URL-safe characters."""
-    return f"{PREFIX}{workspace_id.hex}_{secrets.token_urlsafe(_RANDOM_BYTES)}"
-
-
-def digest_key(text: str) -> bytes:
-    """Return what is stored of a key. A plain hash will do: it has 256 random bits to guess."""
-    return hashlib.sha256(text.encode()).digest()

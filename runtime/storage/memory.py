@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import numpy as np
 
+from runtime.api_keys import digest_key, make_key
 from runtime.calibration import calibrate
 from runtime.errors import RecordNotFound
 from runtime.messages import (
@@ -28,7 +29,7 @@ from runtime.messages import (
     Span,
     Vector,
 )
-from runtime.storage.keys import ApiKey, digest_key, make_key
+from runtime.storage.keys import ApiKey
 from runtime.storage.passages import require_dimensions
 from runtime.storage.records import (
     require_storable,

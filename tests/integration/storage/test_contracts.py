@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 
+from runtime.api_keys import digest_key, workspace_of
 from runtime.errors import InvalidRecord, RecordNotFound, RetrievalError
 from runtime.messages import (
     BatchStored,
@@ -21,7 +22,7 @@ from runtime.messages import (
     Vector,
 )
 from runtime.storage.jobs import EmbeddedField, EmbeddingJobs, FieldText
-from runtime.storage.keys import PostgresKeyStore, digest_key
+from runtime.storage.keys import PostgresKeyStore
 from runtime.storage.memory import InMemoryKeyStore, InMemoryPassageStore, InMemoryRecordStore
 from runtime.storage.passages import PostgresPassageStore
 from runtime.storage.pool import Database
@@ -348,6 +349,7 @@ async def test_a_key_is_found_by_its_digest_in_its_own_workspace_alone(stores: S
 async def test_a_key_carries_its_workspace_and_256_random_bits(stores: Stores) -> None:
     _, text = await stores.keys.create_key(OURS, "front desk", scopes=["chat"])
 
+    assert workspace_of(text) == OURS
     prefix, workspace, secret = text.split("_", 2)
     assert (prefix, UUID(workspace), len(secret)) == ("pzk", OURS, 43)
 
