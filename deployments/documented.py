@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
+from deployments.ingress import REQUEST_ID_FORM
 from deployments.problems import MEDIA_TYPE, InvalidRequestProblem, Problem
 
 _RETRY_AFTER: Final = {
@@ -19,7 +20,7 @@ _RETRY_AFTER: Final = {
 _REQUEST_ID: Final = {
     "X-Request-ID": {
         "description": "The caller's where it sent an acceptable one, else a new one.",
-        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
+        "schema": {"type": "string", "pattern": f"^{REQUEST_ID_FORM}$"},
     }
 }
 _DESCRIPTIONS: Final[Mapping[int, str]] = {

@@ -39,7 +39,8 @@ ENVIRONMENT: Final[dict[str, str]] = {
 """Must stand in the environment of every node's `ray start`; `ops/ray.env` holds the same lines."""
 
 REQUEST_ID: Final = b"x-request-id"
-VALID_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+REQUEST_ID_FORM: Final = "[A-Za-z0-9._-]{1,128}"
+"""Source: the contract."""
 FOREIGN_CONTROLS: Final = frozenset(
     {b"x-request-timeout-seconds", b"x-request-disconnect-disabled"}
 )
@@ -57,6 +58,14 @@ def middlewares() -> list[Middleware]:
     return [Middleware(IngressHygiene)]
 
 
+def choose_request_id(scope: Scope) -> str:
+    """Return the caller's id where it sent a single acceptable one, else a new one."""
+    sent = [value.decode("latin-1") for name, value in scope["headers"] if name == REQUEST_ID]
+    if len(sent) == 1 and re.fullmatch(REQUEST_ID_FORM, sent[0]):
+        return sent[0]
+    return uuid.uuid4().hex
+
+
 class IngressHygiene:
     """Passes in one valid request id and no header that steers Serve; lets out one request id."""
 
@@ -68,11 +77,7 @@ class IngressHygiene:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = [value for name, value in scope["headers"] if name == REQUEST_ID]
-        if len(given) == 1 and VALID_REQUEST_ID.fullmatch(given[0]):
-            request_id = given[0]
-        else:
-            request_id = uuid.uuid4().hex.encode()
+        request_id = choose_request_id(scope).encode()
         dropped = FOREIGN_CONTROLS | {REQUEST_ID}
         headers = [pair for pair in scope["headers"] if pair[0] not in dropped]
         headers.append((REQUEST_ID, request_id))

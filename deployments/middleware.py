@@ -6,24 +6,22 @@ cancellation of a request whose caller left from reaching it.
 
 from __future__ import annotations
 
-import re
 from typing import Final
-from uuid import uuid4
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from deployments.ingress import choose_request_id
 from deployments.problems import render
 from runtime.logs import log_failure
 from runtime.telemetry import request_id
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
-_ACCEPTABLE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class RequestContext:
-    """The outermost layer of ours. Serve puts a header X-Request-ID of its own beside this one."""
+    """The outermost layer within Serve, which puts an X-Request-ID of its own beside this one."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -33,7 +31,7 @@ class RequestContext:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        own_id = choose_request_id(Headers(scope=scope).getlist(REQUEST_ID_HEADER))
+        own_id = choose_request_id(scope)
         token = request_id.set(own_id)
         try:
             await self._serve(scope, receive, send, own_id)
@@ -63,10 +61,3 @@ class RequestContext:
                 log_failure("response_broke_off", error)
                 raise RuntimeError("the response broke off") from None
             await render(error)(scope, receive, send_marked)
-
-
-def choose_request_id(sent: list[str]) -> str:
-    """Return the caller's id where it sent a single acceptable one, else a new one."""
-    if len(sent) == 1 and _ACCEPTABLE_ID.fullmatch(sent[0]):
-        return sent[0]
-    return uuid4().hex
