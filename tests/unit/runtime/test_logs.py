@@ -24,14 +24,23 @@ EVENTS: tuple[telemetry.Event, ...] = (
 )
 
 
+@pytest.fixture(autouse=True)
+def unconfigured_afterwards() -> Iterator[None]:
+    """Leave the loggers as they were: other tests listen to ours by way of the root."""
+    loggers = [logging.getLogger(name) for name in (logs.LOGGER_NAME, "httpx")]
+    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    yield
+    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
 @pytest.fixture
-def stream() -> Iterator[io.StringIO]:
-    logger = logging.getLogger(logs.LOGGER_NAME)
-    before = logger.handlers[:]
+def stream() -> io.StringIO:
     written = io.StringIO()
     logs.configure_logging(written)
-    yield written
-    logger.handlers[:] = before
+    return written
 
 
 def only_line(stream: io.StringIO) -> dict[str, object]:
@@ -149,11 +158,8 @@ def test_lines_do_not_reach_the_root_logger_where_ray_listens(stream: io.StringI
 
 
 def test_standard_error_is_the_default(capsys: pytest.CaptureFixture[str]) -> None:
-    logger = logging.getLogger(logs.LOGGER_NAME)
-    before = logger.handlers[:]
     logs.configure_logging()
     logs.log_failure("start_failed", ConfigurationError("AI_X", "is wrong.", "Mend it."))
-    logger.handlers[:] = before
     out, err = capsys.readouterr()
     assert out == ""
     assert json.loads(err)["error"] == "AI_X: is wrong. Mend it."
