@@ -188,11 +188,10 @@ def _open(path: Path) -> MmapedDict:
     if path.exists() and path.stat().st_size > 0 and not _is_readable(path):
         path.replace(path.with_suffix(".damaged"))
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, mode=0o600)
-    try:
-        # A full disk must be an error now: in a mapped file it would be a SIGBUS, later.
-        os.posix_fallocate(descriptor, 0, FILE_BYTES)
-    finally:
-        os.close(descriptor)
+    with os.fdopen(descriptor, "r+b") as file:
+        # A full disk must be an error now: in a mapped file it would be a SIGBUS, later. Written
+        # out, because macOS has no posix_fallocate.
+        file.write(bytes(max(0, FILE_BYTES - file.seek(0, os.SEEK_END))))
     return MmapedDict(str(path))  # type: ignore[no-untyped-call]
 
 
