@@ -14,6 +14,7 @@ from runtime.errors import DatabaseError, RecordNotFound
 from runtime.messages import Client, Session
 from runtime.storage.pool import Database
 from runtime.storage.records import PostgresRecordStore
+from tests.integration.conftest import Site
 
 WORKSPACE = uuid4()
 CLIENT = Client(uuid4(), "Noa", notes="Prefers mornings.")
@@ -102,14 +103,21 @@ async def test_the_runtime_role_cannot_list_a_workspace_itself(database: Databas
 
 
 async def test_a_stored_write_wakes_the_worker_and_an_unchanged_one_does_not(
-    database: Database, store: PostgresRecordStore
+    site: Site, store: PostgresRecordStore, superuser: asyncpg.Connection
 ) -> None:
-    async with database.notifications("embedding_jobs") as wake:
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    listener = await asyncpg.connect(site.superuser_url)
+    await listener.add_listener("embedding_jobs", lambda *said: heard.put_nowait(said[-1]))
+    for _ in range(2):
         await store.put_client(WORKSPACE, CLIENT)
-        await asyncio.wait_for(wake.wait(60), 10)
-        await store.put_client(WORKSPACE, CLIENT)
-        await database.check()
-        assert not wake._rung.is_set()
+        await store.put_session(WORKSPACE, SESSION)
+    await superuser.execute("NOTIFY embedding_jobs, 'the end'")
+
+    said = [await asyncio.wait_for(heard.get(), 10)]
+    while said[-1] != "the end":
+        said.append(await asyncio.wait_for(heard.get(), 10))
+    await listener.close()
+    assert said == [str(WORKSPACE), str(WORKSPACE), "the end"]
 
 
 async def test_writes_at_once_of_one_record_end_in_one_of_them(
