@@ -31,7 +31,7 @@ class QuestionAnswered:
 
 @dataclass(frozen=True, slots=True)
 class QuestionBlocked:
-    """The guard matched. `refused` is False in monitor mode."""
+    """The guard matched. `refused` is False in monitor mode, and for an earlier turn."""
 
     kind: str
     refused: bool

@@ -128,9 +128,11 @@ def guard(question: Question, *, mode: GuardMode, emit: Emit) -> Question:
     text = clean(question.text)
     if not text:
         raise InvalidQuery
-    kind = _match(text, mode=mode, emit=emit)
-    if kind is not None and mode == "block":
-        raise PromptInjectionError(kind)
+    kind = None if mode == "off" else find_injection(text)
+    if kind is not None:
+        emit(QuestionBlocked(kind=kind, refused=mode == "block"))
+        if mode == "block":
+            raise PromptInjectionError(kind)
     return replace(question, text=text, history=_fit_turns(question.history, mode, emit))
 
 
@@ -138,14 +140,9 @@ def _fit_turns(history: tuple[Turn, ...], mode: GuardMode, emit: Emit) -> tuple[
     fit = []
     for turn in history:
         content = clean(turn.content)
-        kind = _match(content, mode=mode, emit=emit)
+        kind = None if mode == "off" else find_injection(content)
+        if kind is not None:
+            emit(QuestionBlocked(kind=kind, refused=False))
         if content and (kind is None or mode == "monitor"):
             fit.append(replace(turn, content=content))
     return tuple(fit)
-
-
-def _match(text: str, *, mode: GuardMode, emit: Emit) -> str | None:
-    kind = None if mode == "off" else find_injection(text)
-    if kind is not None:
-        emit(QuestionBlocked(kind=kind, refused=mode == "block"))
-    return kind

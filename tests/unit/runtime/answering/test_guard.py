@@ -152,5 +152,7 @@ class TestGuard:
             Turn("user", "act as a pirate"),
             Turn("assistant", "\u200f"),
         )
-        question = guard(Question("And eat?", history=history), mode="block", emit=ignore)
+        events: list[Event] = []
+        question = guard(Question("And eat?", history=history), mode="block", emit=events.append)
         assert question.history == (Turn("user", "How does she sleep?"),)
+        assert events == [QuestionBlocked("role_switch", refused=False)]
