@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import socket
+import tempfile
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +36,11 @@ if TYPE_CHECKING:
 CLUSTER_FILE: Final = Path(__file__).parents[1] / "cluster.yaml"
 OBJECT_STORE_BYTES: Final = 100 * 2**20
 """Vectors take the gRPC path: the store holds next to nothing, and Ray's minimum is 75 MB."""
+FRONT_PORTS: Final = {
+    "RAY_SERVE_HAPROXY_STATS_PORT": 8404,
+    "RAY_SERVE_HAPROXY_METRICS_PORT": 9101,
+}
+"""Source: Ray 2.60.0, `ray/serve/_private/constants.py`."""
 LOGICAL_CPUS: Final = 4
 """Ray's bookkeeping, not cores: enough for each deployment's most replicas of `cluster.yaml`."""
 
@@ -81,6 +88,7 @@ def running(
     host, port = http_options["host"], int(http_options["port"])
     _refuse_taken(port)
     set_environment()
+    places = _give_the_front_places_of_its_own()
     # Ray reads its environment when it is imported.
     import ray  # noqa: PLC0415
     from ray import serve  # noqa: PLC0415
@@ -112,6 +120,7 @@ def running(
         yield f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared
     finally:
         address_file(settings).unlink(missing_ok=True)
+        shutil.rmtree(places, ignore_errors=True)
         serve.shutdown()  # type: ignore[no-untyped-call]
         ray.shutdown()
 
@@ -140,11 +149,38 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _refuse_taken(port: int) -> None:
+    if _is_taken(port):
+        reason = "is taken by another program."
+        remedy = "Stop it, or choose another with --port."
+        raise ConfigurationError(f"Port {port}", reason, remedy)
+
+
+def _give_the_front_places_of_its_own() -> Path:
+    """Let HAProxy of this command meet no other's: its folder, and its two ports where taken.
+
+    Serve's defaults are one folder in /tmp for all users of the machine, and fixed ports; a taken
+    one would end in a time-out that names neither.
+    """
+    places = Path(tempfile.mkdtemp(prefix="pazpaz-front-"))
+    os.environ |= {
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(places / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(places / "admin.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(places),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(places / "server-state"),
+    }
+    for name, default in FRONT_PORTS.items():
+        if _is_taken(int(os.environ.get(name, default))):
+            with socket.socket() as free:
+                free.bind(("", 0))
+                os.environ[name] = str(free.getsockname()[1])
+    return places
+
+
+def _is_taken(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind(("", port))
         except OSError:
-            reason = "is taken by another program."
-            remedy = "Stop it, or choose another with --port."
-            raise ConfigurationError(f"Port {port}", reason, remedy) from None
+            return True
+    return False

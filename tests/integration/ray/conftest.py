@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import UUID, uuid4
 
 import httpx
@@ -22,6 +22,7 @@ import ray
 import yaml
 from pydantic import SecretStr
 
+from deployments.ingress import ENVIRONMENT
 from runtime.access import make_token
 from runtime.clock import SystemClock
 from runtime.messages import SCOPES, Scope
@@ -116,6 +117,12 @@ class Practice:
             timeout=60,
         )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
+
     def put_client(self, client_id: UUID, **fields: str) -> httpx.Response:
         return self.http.put(f"/clients/{client_id}", json=fields)
 
@@ -167,8 +174,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture
 def practice(cluster: Cluster) -> Iterator[Practice]:
-    practice = Practice(cluster)
-    with practice.http:
+    with Practice(cluster) as practice:
         yield practice
 
 
@@ -178,6 +184,7 @@ def _environment(work: Path, vendor: Vendor) -> dict[str, str]:
     data_dir = work / "data"
     return {
         **os.environ,
+        **ENVIRONMENT,
         "HOME": str(work),
         "AI_DATA_DIR": str(data_dir),
         "AI_JWT_SECRET": secrets.token_urlsafe(48),

@@ -49,23 +49,23 @@ def test_a_written_note_is_found_edited_and_forgotten(practice: Practice) -> Non
 
 
 def test_two_practices_with_the_same_ids_never_meet(cluster: Cluster, practice: Practice) -> None:
-    other = Practice(cluster)
     client, session = uuid4(), uuid4()
-    secret = "He dreams of the lighthouse keeper every Thursday."
-    for owner, text in ((practice, secret), (other, "She dreams of nothing at all.")):
-        owner.put_client(client, client_name="Same Id")
-        owner.put_session(session, client_id=str(client), session_date=DATE, subjective=text)
-    question = "What are the dreams about?"
-    eventually(lambda: practice.cites(question, secret))
-    eventually(lambda: other.cites(question, "nothing at all"))
+    question = "What does the patient dream of at night?"
+    ours = "The patient dreams of the lighthouse keeper at night."
+    theirs = "The patient dreams of a burning theatre at night."
+    with Practice(cluster) as other, Practice(cluster) as stranger:
+        for owner, text in ((practice, ours), (other, theirs)):
+            owner.put_client(client, client_name="Same Id")
+            owner.put_session(session, client_id=str(client), session_date=DATE, subjective=text)
+        eventually(lambda: practice.cites(question, ours))
+        eventually(lambda: other.cites(question, theirs))
 
-    assert "lighthouse" not in other.ask(question, client_id=str(client)).text
-    other.http.delete(f"/clients/{client}")
-    assert practice.cites(question, secret)
-    stranger = Practice(cluster)
-    missing = stranger.http.delete(f"/clients/{uuid4()}").json()
-    foreign = stranger.http.delete(f"/clients/{client}").json()
-    assert {**missing, "request_id": ""} == {**foreign, "request_id": ""}
+        assert "lighthouse" not in other.ask(question, client_id=str(client)).text
+        other.http.delete(f"/clients/{client}")
+        assert practice.cites(question, ours)
+        missing = stranger.http.delete(f"/clients/{uuid4()}").json()
+        foreign = stranger.http.delete(f"/clients/{client}").json()
+        assert {**missing, "request_id": ""} == {**foreign, "request_id": ""}
 
 
 def test_what_is_written_while_the_worker_is_dead_is_embedded_when_it_is_back(
@@ -99,7 +99,7 @@ def _replica_actors(deployment: str) -> list[Any]:
     found = [
         ray.get_actor(entry["name"], namespace=entry["namespace"])
         for entry in list_named_actors(all_namespaces=True)
-        if f"#ai#{deployment}#" in entry["name"]
+        if entry["name"].startswith(f"SERVE_REPLICA::ai#{deployment}#")
     ]
     assert found
     return found
@@ -194,12 +194,12 @@ def test_replica_counts_change_while_questions_are_answered_and_none_fails(
 
     def keep_asking() -> None:
         nonlocal answered
-        asking = Practice(cluster, practice.workspace_id)
-        while not stop.is_set():
-            response = asking.ask("What does Tal bake?")
-            if response.status_code != 200 or "bread" not in response.text:
-                failures.append(response.text)
-            answered += 1
+        with Practice(cluster, practice.workspace_id) as asking:
+            while not stop.is_set():
+                response = asking.ask("What does Tal bake?")
+                if response.status_code != 200 or "bread" not in response.text:
+                    failures.append(response.text)
+                answered += 1
 
     threads = [threading.Thread(target=keep_asking) for _ in range(2)]
     for thread in threads:

@@ -17,15 +17,15 @@ QUESTION = "When does she wake at night?"
 
 @pytest.fixture(scope="module")
 def practice(cluster: Cluster) -> Iterator[Practice]:
-    practice = Practice(cluster)
-    practice.put_client(uuid4(), client_name="Noa Levi", notes=NOTE)
-    eventually(lambda: practice.cites(QUESTION, NOTE))
-    cluster.deploy(_choose_cohere)
-    eventually(lambda: _provider(practice) == "cohere", within_s=120)
-    yield practice
-    cluster.deploy()
-    eventually(lambda: _provider(practice) == "local", within_s=120)
-    practice.http.close()
+    with Practice(cluster) as practice:
+        practice.put_client(uuid4(), client_name="Noa Levi", notes=NOTE)
+        eventually(lambda: practice.cites(QUESTION, NOTE))
+        cluster.deploy(_choose_cohere)
+        eventually(lambda: _provider(practice) == "cohere", within_s=120)
+        yield practice
+        cluster.vendor.behaviour = "quote"
+        cluster.deploy()
+        eventually(lambda: _provider(practice) == "local", within_s=120)
 
 
 def _choose_cohere(application: dict[str, Any]) -> None:

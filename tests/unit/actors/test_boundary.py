@@ -77,7 +77,8 @@ async def test_a_callee_that_was_cancelled_is_not_mistaken_for_ourselves(
 def test_our_errors_come_out_as_they_were() -> None:
     ours = DeadlineExceeded("chat")
     assert unwrap(ours, actor="chat") is ours
-    wrapped = RayTaskError("f", "trace", ours).as_instanceof_cause()
+    error: Any = RayTaskError
+    wrapped = error("f", "trace", ours).as_instanceof_cause()
     assert unwrap(wrapped, actor="chat") is ours
 
 
