@@ -60,7 +60,9 @@ def middlewares() -> list[Middleware]:
 
 def choose_request_id(scope: Scope) -> str:
     """Return the caller's id where it sent a single acceptable one, else a new one."""
-    sent = [value.decode("latin-1") for name, value in scope["headers"] if name == REQUEST_ID]
+    sent: list[str] = [
+        value.decode("latin-1") for name, value in scope["headers"] if name == REQUEST_ID
+    ]
     if len(sent) == 1 and re.fullmatch(REQUEST_ID_FORM, sent[0]):
         return sent[0]
     return uuid.uuid4().hex
