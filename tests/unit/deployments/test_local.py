@@ -1,0 +1,52 @@
+"""What `up` refuses before it starts anything."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from deployments.local import prepare, running
+from runtime.errors import ConfigurationError
+from runtime.settings import Secrets, Settings
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AI_DATA_DIR", str(tmp_path / "data"))
+    for name in ("AI_JWT_SECRET", "AI_JWT_ALGORITHMS", "AI_JWT_JWKS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_port_in_use_is_named_with_what_to_do() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as other:
+        port = other.getsockname()[1]
+        with (
+            pytest.raises(ConfigurationError, match="--port") as caught,
+            running(Settings(), port=port),
+        ):
+            pytest.fail("it started")
+    assert caught.value.name == f"Port {port}"
+
+
+@pytest.mark.parametrize("content", [None, "", "- a list", "http_options: {}", "a: [", "x: 1"])
+def test_a_file_that_is_no_serve_config_is_named(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "cluster.yaml"
+    if content is not None:
+        path.write_text(content)
+    with (
+        pytest.raises(ConfigurationError, match="not a Serve config") as caught,
+        running(Settings(), cluster_file=path),
+    ):
+        pytest.fail("it started")
+    assert caught.value.name == str(path)
+
+
+def test_without_a_way_to_sign_in_nothing_is_started(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="nobody could sign in") as caught:
+        prepare(Settings(), Secrets(), demo=False)
+    assert caught.value.name == "AI_JWT_SECRET"
+    assert not (tmp_path / "data").exists()
