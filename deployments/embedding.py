@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from runtime.messages import InputType, Matrix, Priority
     from runtime.settings import Settings
 
-BATCH_TIMEOUT_S: Final = 600.0
-"""What a batch job's call may take when it names no deadline of its own."""
+BATCH_TIMEOUT_S: Final = 60.0
+BATCH_TIMEOUT_PER_TEXT_S: Final = 2.0
+"""What a batch job's call may take, as it names no deadline: the local model takes up to 1 s for a
+long text on a busy core."""
 
 
 class EmbeddingDeployment:
@@ -35,7 +37,8 @@ class EmbeddingDeployment:
 
         Raises: ProviderError.
         """
-        vectors, _ = await self.embed(texts, input_type, priority, BATCH_TIMEOUT_S, "-")
+        timeout_s = BATCH_TIMEOUT_S + BATCH_TIMEOUT_PER_TEXT_S * len(texts)
+        vectors, _ = await self.embed(texts, input_type, priority, timeout_s, "-")
         return vectors
 
     async def embed(

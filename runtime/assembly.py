@@ -15,7 +15,7 @@ from runtime.answering.answer import AnswerQuestion
 from runtime.backfill import EmbedRecords
 from runtime.clock import SystemClock
 from runtime.errors import ConfigurationError
-from runtime.health import ChatProbe, DatabaseProbe, EmbedderProbe, HealthCheck
+from runtime.health import ChatProbe, DatabaseProbe, EmbedderProbe, HealthCheck, IndexProbe
 from runtime.logs import configure_logging, log_sink
 from runtime.measured import MeasuredChat, MeasuredEmbedder
 from runtime.messages import EmbeddingModel
@@ -212,6 +212,7 @@ async def open_services(
 
         probes = (
             DatabaseProbe(database.check, pending),
+            IndexProbe(EmbeddingJobs(database).count_backlog),
             EmbedderProbe(embedder),
             ChatProbe(chat),
         )

@@ -123,6 +123,22 @@ class DatabaseProbe:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexProbe:
+    """How far the search lags behind the records. What waits is no fault: the worker is at it."""
+
+    count_backlog: Callable[[], Awaitable[int]]
+    name: str = "index"
+
+    async def check(self, *, deep: bool) -> ComponentHealth:  # noqa: ARG002 - nothing here costs
+        """Return how many records wait for their embedding.
+
+        Raises: DatabaseError.
+        """
+        waiting = await self.count_backlog()
+        return ComponentHealth(self.name, "ok", f"{waiting} records wait for their embedding")
+
+
+@dataclass(frozen=True, slots=True)
 class EmbedderProbe:
     """The embedding model. Only a deep look calls it."""
 

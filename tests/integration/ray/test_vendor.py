@@ -8,7 +8,9 @@ from uuid import uuid4
 
 import httpx
 import pytest
+import ray
 
+from actors.handles import EMBEDDING_WORKER, NAMESPACE
 from tests.integration.ray.conftest import Cluster, Practice, eventually
 
 NOTE = "She wakes at three most nights and reads until five."
@@ -16,7 +18,17 @@ QUESTION = "When does she wake at night?"
 
 
 @pytest.fixture(scope="module")
-def practice(cluster: Cluster) -> Iterator[Practice]:
+def replaced_worker(cluster: Cluster) -> str:
+    """The version of the worker before the update."""
+    del cluster
+    worker = ray.get_actor(EMBEDDING_WORKER, namespace=NAMESPACE)
+    version: str = ray.get(worker.version.remote())
+    return version
+
+
+@pytest.fixture(scope="module")
+def practice(cluster: Cluster, replaced_worker: str) -> Iterator[Practice]:
+    del replaced_worker
     with Practice(cluster) as practice:
         practice.put_client(uuid4(), client_name="Noa Levi", notes=NOTE)
         eventually(lambda: practice.cites(QUESTION, NOTE))
@@ -35,6 +47,14 @@ def _choose_cohere(application: dict[str, Any]) -> None:
 def _provider(practice: Practice) -> str:
     response = practice.ask(QUESTION)
     return str(response.json()["metadata"]["provider"]) if response.is_success else ""
+
+
+def test_an_update_replaces_the_worker_that_was_made_from_other_settings(
+    practice: Practice, replaced_worker: str
+) -> None:
+    del practice
+    worker = ray.get_actor(EMBEDDING_WORKER, namespace=NAMESPACE)
+    assert ray.get(worker.version.remote()) != replaced_worker
 
 
 def test_a_vendors_answer_is_cited_with_its_usage(practice: Practice, cluster: Cluster) -> None:

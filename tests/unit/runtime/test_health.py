@@ -14,6 +14,7 @@ from runtime.health import (
     EmbedderProbe,
     HealthCheck,
     HealthReport,
+    IndexProbe,
     State,
 )
 from runtime.providers.fakes import FakeChatModel, FakeEmbedder
@@ -140,3 +141,12 @@ async def test_a_probe_that_fails_in_an_unexpected_way_is_down_without_its_words
     report = await HealthCheck([Broken(), Part()], clock=ManualClock()).report()
     assert [part.state for part in report.components] == ["down", "ok"]
     assert "password" not in report.components[0].detail
+
+
+async def test_the_index_tells_how_many_records_wait() -> None:
+    async def count() -> int:
+        return 3
+
+    found = await IndexProbe(count).check(deep=False)
+    assert found.state == "ok"
+    assert found.detail.startswith("3 records wait")
