@@ -133,7 +133,10 @@ class EmbedRecords:
         return result
 
     async def _embed_or_blame(self, work: _Work) -> tuple[list[EmbeddedField], _Failures]:
-        """Embed all at once; where that fails for a text's sake, one record after another."""
+        """Embed all at once; where that fails for a text's sake, one record after another.
+
+        A failure of the moment meanwhile is that of all that are left; each would wait for it.
+        """
         fields = [field for group in work.values() for field in group]
         try:
             return await self._embed(fields), {}
@@ -144,10 +147,16 @@ class EmbedRecords:
             return [], dict.fromkeys(work, error)
         embedded: list[EmbeddedField] = []
         failures: _Failures = {}
+        outage: AIAgentError | None = None
         for record, group in work.items():
+            if outage is not None:
+                failures[record] = outage
+                continue
             more, blamed = await self._embed_or_blame({record: group})
             embedded += more
             failures |= blamed
+            fault = blamed.get(record)
+            outage = None if isinstance(fault, _FAULT_OF_A_TEXT) else fault
         return embedded, failures
 
     async def _embed(self, fields: Sequence[FieldText]) -> list[EmbeddedField]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -62,6 +63,18 @@ class PickyEmbedder(FakeEmbedder):
         return await super().embed_texts(
             texts, input_type=input_type, timeout_s=timeout_s, priority=priority
         )
+
+
+class Hold(asyncio.Event):
+    """Tells when somebody waits for it. To look at the rows' locks would take them from a claim."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = asyncio.Event()
+
+    async def wait(self) -> Literal[True]:
+        self.reached.set()
+        return await super().wait()
 
 
 class CrookedEmbedder(FakeEmbedder):
@@ -265,14 +278,14 @@ async def test_an_edit_during_embedding_wins_and_never_waits(
     embedder: FakeEmbedder,
     superuser: asyncpg.Connection,
 ) -> None:
-    embedder.hold = asyncio.Event()
+    embedder.hold = hold = Hold()
     await records.put_client(WORKSPACE, replace(CLIENT, medical_history=""))
     step = asyncio.create_task(queue.step(WORKSPACE))
-    await until_claimed(superuser)
+    await asyncio.wait_for(hold.reached.wait(), 10)
 
     edited = replace(CLIENT, medical_history="", notes="Edited.")
     await asyncio.wait_for(records.put_client(WORKSPACE, edited), 10)
-    embedder.hold.set()
+    hold.set()
     await step
 
     assert await count_vectors(superuser) == 0
@@ -287,13 +300,13 @@ async def test_a_delete_during_embedding_never_waits_and_leaves_nothing(
     embedder: FakeEmbedder,
     superuser: asyncpg.Connection,
 ) -> None:
-    embedder.hold = asyncio.Event()
+    embedder.hold = hold = Hold()
     await records.put_client(WORKSPACE, CLIENT)
     step = asyncio.create_task(queue.step(WORKSPACE))
-    await until_claimed(superuser)
+    await asyncio.wait_for(hold.reached.wait(), 10)
 
     await asyncio.wait_for(records.delete_client(WORKSPACE, CLIENT.id), 10)
-    embedder.hold.set()
+    hold.set()
     await step
 
     assert await count_vectors(superuser) == 0
@@ -312,14 +325,6 @@ async def test_a_record_that_is_just_being_deleted_is_left_to_the_next_claim(
 
     await drain(queue)
     assert await count_vectors(superuser) == 2
-
-
-async def until_claimed(superuser: asyncpg.Connection) -> None:
-    """Return when some worker holds every job."""
-    while await superuser.fetchval(
-        "SELECT count(*) FROM (SELECT FROM embedding_jobs FOR UPDATE SKIP LOCKED)"
-    ):
-        pass
 
 
 # --- Failures -------------------------------------------------------------------------------
@@ -395,6 +400,22 @@ async def test_a_text_that_cannot_be_embedded_is_given_up_and_the_others_are_not
     assert tuple(job) == (sessions[1].id, type(error).__name__)
     assert await picky.count_backlog() == 0
     assert await count_vectors(superuser) == 6
+
+
+async def test_an_outage_while_a_text_is_searched_for_is_waited_for_once_and_blames_nothing(
+    jobs: EmbeddingJobs, records: PostgresRecordStore, superuser: asyncpg.Connection
+) -> None:
+    embedder = FakeEmbedder()
+    outage = ProviderUnavailable("fake", "m", "embed", "HTTP 503", None)
+    embedder.failures += [ProviderRejected("fake", "m", "embed", "HTTP 400", None), outage]
+    await records.put_many(WORKSPACE, [CLIENT], make_sessions(3))
+
+    result = await make_queue(jobs, embedder).step(WORKSPACE)
+
+    assert (result.records, result.failed) == (4, 4)
+    assert (embedder.calls, embedder.failures) == ([], [])
+    assert await superuser.fetchval("SELECT count(*) FROM embedding_jobs WHERE attempts = 1") == 4
+    assert await superuser.fetchval("SELECT count(failed_reason) FROM embedding_jobs") == 0
 
 
 async def test_what_was_given_up_is_tried_again_after_a_write_or_by_a_backfill(
