@@ -1,6 +1,6 @@
-"""Where Ray's errors end: what a remote call raised, as one of ours.
+"""Where Ray's errors end: what a handle call raised, as one of ours.
 
-Called by every stub (`handles.py`, `deployments/remote.py`), and by nothing above them.
+Called by the stubs of `deployments/remote.py`, and by nothing above them.
 """
 
 from __future__ import annotations

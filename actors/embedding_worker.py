@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Final
 from actors.node import metrics_directory
 from runtime import assembly
 from runtime.backfill import drain
-from runtime.errors import AIAgentError
-from runtime.logs import log
+from runtime.logs import log_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,8 +45,8 @@ class EmbeddingWorker:
         while True:
             try:
                 await self._serve_queue()
-            except AIAgentError as error:
-                log("embedding_worker_failed", error_type=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - a worker that ended would be missed by nobody
+                log_failure("embedding_worker_failed", error)
                 await asyncio.sleep(PAUSE_AFTER_ERROR_S)
 
     async def _serve_queue(self) -> None:

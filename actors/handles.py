@@ -10,6 +10,7 @@ import ray
 from ray.exceptions import RayError
 
 from actors.embedding_worker import EmbeddingWorker
+from runtime.errors import ActorUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,18 +33,20 @@ def ensure_embedding_worker(
     A detached actor outlives a rolling update with its old code, so one that was made from
     anything else is killed and made again; its queue is in the database.
 
-    Raises: RayError, when no worker answers after several attempts.
+    Raises: ActorUnavailable, when no such worker answers after several attempts.
     """
     version = _version(settings)
-    for attempt in range(1, ATTEMPTS + 1):
+    reason = ""
+    for _ in range(ATTEMPTS):
         try:
             worker = _get_or_make(settings, version, open_embedder)
             if ray.get(worker.version.remote(), timeout=PING_TIMEOUT_S) == version:
                 return
             ray.kill(worker)
-        except (RayError, ValueError):
-            if attempt == ATTEMPTS:
-                raise
+            reason = "another version came back"
+        except (RayError, ValueError) as error:
+            reason = type(error).__name__
+    raise ActorUnavailable(EMBEDDING_WORKER, reason)
 
 
 def _get_or_make(

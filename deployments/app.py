@@ -1,28 +1,37 @@
 """The composition root: which deployments there are, and which is given a handle of which.
 
-`cluster.yaml` names `deployments.app:build`; `pazpaz-agent up` calls the same. No postponed
-annotations here: Serve turns the YAML's `args` into Settings only if the annotation is a class.
+`cluster.yaml` names `deployments.app:build`; `pazpaz-agent up` wires the same graph. No postponed
+annotations here: Serve validates the YAML's `args` only if the annotation is a class.
 """
 
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
 from ray import serve
 from ray.serve import Application, Deployment
 
 from deployments.chat import ChatDeployment
 from deployments.embedding import EmbeddingDeployment
 from deployments.orchestrator import Orchestrator
-from runtime.settings import Settings, resolve
+from runtime.settings import Settings, load, require_credentials
 
 APPLICATION = "ai"
 
 
-def build(args: Settings) -> Application:
+class Arguments(BaseModel):
+    """The `args` of `cluster.yaml`: any setting, which then wins over the environment's."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def build(args: Arguments) -> Application:
     """Return the application `ai`; its counts and limits stand in `cluster.yaml`, which wins.
 
     Raises: ConfigurationError.
     """
-    return wire(resolve(args), {})
+    settings, secrets = load(args.model_extra or {})
+    require_credentials(settings, secrets)
+    return wire(settings, {})
 
 
 def wire(settings: Settings, options: dict[str, dict[str, Any]]) -> Application:

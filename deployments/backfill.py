@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import socket
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import ray
@@ -32,15 +33,24 @@ if TYPE_CHECKING:
 
 HELD_ELSEWHERE_PAUSE_S: Final = 0.5
 """How long to wait for the worker that holds all that is left, before looking again."""
-
-
 CONNECT_TIMEOUT_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Records that this process embedded, and those that it could not.
+
+    The latter are tried again later, by the application's worker too, unless the text is at fault.
+    """
+
+    embedded: int
+    failed: int
 
 
 def run(
     settings: Settings, *, workspace_id: UUID | None, on_progress: Callable[[int, int], None]
-) -> int:
-    """Embed until nothing is due, and return how many records this process took.
+) -> Done:
+    """Embed until nothing is due, and return what this process did.
 
     `on_progress` gets the records done, by whomever, and all that there were to do.
 
@@ -84,11 +94,11 @@ def _read_address(settings: Settings) -> str | None:
 
 async def _embed_all(
     settings: Settings, workspace_id: UUID | None, on_progress: Callable[[int, int], None]
-) -> int:
+) -> Done:
     def keep_quiet(_: Event) -> None:
         """The progress bar says it; the calls are counted by the deployment."""
 
-    taken = 0
+    done = Done(embedded=0, failed=0)
     embedder = open_remote_embedder(settings)
     async with (
         assembly.open_embedding_queue(settings, keep_quiet, embedder) as queue,
@@ -99,15 +109,15 @@ async def _embed_all(
             await queue.enqueue_missing(one)
         total = left = await _count_due(queue, wanted)
         while left:
-            records = 0
+            before = done
             for one in wanted:
-                records += (await queue.step(one)).records
-            taken += records
-            if not records:
+                step = await queue.step(one)
+                done = Done(done.embedded + step.records - step.failed, done.failed + step.failed)
+            if done == before:
                 await wake.wait(HELD_ELSEWHERE_PAUSE_S)
             left = await _count_due(queue, wanted)
             on_progress(max(total - left, 0), total)
-    return taken
+    return done
 
 
 async def _count_due(queue: EmbedRecords, workspaces: list[UUID]) -> int:

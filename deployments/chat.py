@@ -28,6 +28,9 @@ class ChatDeployment:
         embedder = RemoteEmbedder(embedding, assembly.embedding_model(settings))
         self._model = assembly.make_chat(settings, emit, embedder)
 
+    async def ping(self) -> None:
+        """Answer, for whoever asks whether a replica is there."""
+
     async def chat(self, request: ChatRequest, timeout_s: float, request_id: str) -> ChatReply:
         """Return the whole answer.
 

@@ -70,11 +70,13 @@ def up(
 ) -> None:
     """Serve on this machine, on 127.0.0.1, until Ctrl-C."""
     from deployments import local  # noqa: PLC0415
+    from deployments.cluster_file import read_cluster_file  # noqa: PLC0415
     from runtime.settings import load  # noqa: PLC0415
 
-    settings, secrets = load()
+    config = read_cluster_file()
+    settings, secrets = load(config.application.args)
     local.prepare(settings, secrets, demo=demo)
-    with local.running(settings, port=port) as url:
+    with local.running(settings, config, port=port) as url:
         if demo:
             from deployments import demo as practice  # noqa: PLC0415
 
@@ -209,8 +211,13 @@ def backfill(
     chosen = None if workspace is None else credentials.parse_workspace(workspace)
     settings, _ = load()
     with loading.record_progress("Embedding") as show:
-        embedded = job.run(settings, workspace_id=chosen, on_progress=show)
-    typer.echo(f"{embedded} records embedded.")
+        done = job.run(settings, workspace_id=chosen, on_progress=show)
+    typer.echo(f"{done.embedded} records embedded by this command.")
+    if done.failed:
+        reason = f"{done.failed} could not be embedded now; the application tries again."
+        raise CommandFailed(
+            f"{reason} Its log names the reason; so does: pazpaz-agent doctor --deep"
+        )
 
 
 key = typer.Typer(help="Make, list and revoke the API keys of a workspace.", no_args_is_help=True)

@@ -30,6 +30,9 @@ class EmbeddingDeployment:
         emit = assembly.open_telemetry(settings, metrics_directory(settings))
         self._embedder = assembly.make_embedder(settings, emit)
 
+    async def ping(self) -> None:
+        """Answer, for whoever asks whether a replica is there."""
+
     async def embed_texts(
         self, texts: list[str], input_type: InputType = "document", priority: Priority = "batch"
     ) -> Matrix:

@@ -16,24 +16,22 @@ import tempfile
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-import yaml
+from typing import TYPE_CHECKING, Final
 
 from deployments.commands.migrating import bring_up_to_date
 from deployments.ingress import set_environment
 from runtime import assembly
 from runtime.demo_secret import signing_secret
 from runtime.errors import ConfigurationError
-from runtime.settings import export
+from runtime.settings import export, require_credentials
 from runtime.storage.migrate import find_pending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from deployments.cluster_file import ClusterFile
     from runtime.settings import Secrets, Settings
 
-CLUSTER_FILE: Final = Path(__file__).parents[1] / "cluster.yaml"
 OBJECT_STORE_BYTES: Final = 100 * 2**20
 """Vectors take the gRPC path: the store holds next to nothing, and Ray's minimum is 75 MB."""
 FRONT_PORTS: Final = {
@@ -56,13 +54,10 @@ def prepare(settings: Settings, secrets: Secrets, *, demo: bool) -> None:
     if demo and "HS256" in settings.jwt_algorithms:
         secret = signing_secret(settings, secrets)
         secrets = secrets.model_copy(update={"jwt_secret": secret})
-    elif secrets.jwt_secret is None and settings.jwt_jwks is None:
-        reason = "is not set, and neither is AI_JWT_JWKS: nobody could sign in."
-        remedy = "Set one of them, or try the demo: pazpaz-agent up --demo"
-        raise ConfigurationError("AI_JWT_SECRET", reason, remedy)
+    require_credentials(settings, secrets)
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     asyncio.run(_prepare_database(settings, secrets))
     os.environ.update(export(secrets))
-    os.environ["AI_DATA_DIR"] = str(settings.data_dir.expanduser().absolute())
 
 
 async def _prepare_database(settings: Settings, secrets: Secrets) -> None:
@@ -76,53 +71,47 @@ async def _prepare_database(settings: Settings, secrets: Secrets) -> None:
 
 
 @contextmanager
-def running(
-    settings: Settings, *, port: int | None = None, cluster_file: Path = CLUSTER_FILE
-) -> Iterator[str]:
+def running(settings: Settings, config: ClusterFile, *, port: int | None = None) -> Iterator[str]:
     """Run the application while the block runs, and yield its base URL.
 
-    Raises: ConfigurationError (the port is taken, or the file is not a Serve config).
+    Raises: ConfigurationError (the port is taken).
     """
-    config = _read_config(cluster_file)
-    http_options = config["http_options"] | ({} if port is None else {"port": port})
-    host, port = http_options["host"], int(http_options["port"])
+    chosen = {} if port is None else {"port": port}
+    http_options = config.http_options.model_copy(update=chosen)
+    host, port = http_options.host, http_options.port
     _refuse_taken(port)
-    set_environment()
-    places = _give_the_front_places_of_its_own()
-    # Ray reads its environment when it is imported.
-    import ray  # noqa: PLC0415
-    from ray import serve  # noqa: PLC0415
+    with _places_of_the_front():
+        # Ray reads its environment when it is imported.
+        import ray  # noqa: PLC0415
+        from ray import serve  # noqa: PLC0415
 
-    from deployments.app import APPLICATION, wire  # noqa: PLC0415
+        from deployments.app import APPLICATION, wire  # noqa: PLC0415
 
-    logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    application = config["applications"][0]
-    options = {entry.pop("name"): entry for entry in application["deployments"]}
-    ray.init(
-        address="local",
-        num_cpus=max(LOGICAL_CPUS, os.cpu_count() or 1),
-        include_dashboard=False,
-        namespace=APPLICATION,
-        object_store_memory=OBJECT_STORE_BYTES,
-        log_to_driver=False,
-        logging_level=logging.WARNING,
-        _node_ip_address="127.0.0.1",
-    )
-    try:
-        serve.start(proxy_location=config["proxy_location"], http_options=http_options)
-        serve.run(
-            wire(settings, options),
-            name=APPLICATION,
-            route_prefix=application["route_prefix"],
+        logging.getLogger("ray.serve").setLevel(logging.WARNING)
+        ray.init(
+            address="local",
+            num_cpus=max(LOGICAL_CPUS, os.cpu_count() or 1),
+            include_dashboard=False,
+            namespace=APPLICATION,
+            object_store_memory=OBJECT_STORE_BYTES,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+            _node_ip_address="127.0.0.1",
         )
-        # `backfill` finds this cluster by it: Ray's own note knows only what `ray start` started.
-        address_file(settings).write_text(ray.get_runtime_context().gcs_address, "utf-8")
-        yield f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared
-    finally:
-        address_file(settings).unlink(missing_ok=True)
-        shutil.rmtree(places, ignore_errors=True)
-        serve.shutdown()  # type: ignore[no-untyped-call]
-        ray.shutdown()
+        try:
+            serve.start(
+                proxy_location=config.proxy_location, http_options=http_options.model_dump()
+            )
+            graph = wire(settings, config.application.options)
+            serve.run(graph, name=APPLICATION, route_prefix=config.application.route_prefix)
+            address = ray.get_runtime_context().gcs_address
+            # `backfill` finds this cluster by it: Ray's own note knows only of `ray start`.
+            address_file(settings).write_text(address, "utf-8")
+            yield f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104
+        finally:
+            address_file(settings).unlink(missing_ok=True)
+            serve.shutdown()  # type: ignore[no-untyped-call]
+            ray.shutdown()
 
 
 def address_file(settings: Settings) -> Path:
@@ -138,16 +127,6 @@ def wait_for_signal() -> None:
     asked.wait()
 
 
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        config: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
-        config["http_options"]["host"], config["applications"][0]["deployments"]
-    except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError) as error:
-        reason = f"is not a Serve config ({type(error).__name__})."
-        raise ConfigurationError(str(path), reason, "Compare it with the one shipped.") from None
-    return config
-
-
 def _refuse_taken(port: int) -> None:
     if _is_taken(port):
         reason = "is taken by another program."
@@ -155,12 +134,14 @@ def _refuse_taken(port: int) -> None:
         raise ConfigurationError(f"Port {port}", reason, remedy)
 
 
-def _give_the_front_places_of_its_own() -> Path:
+@contextmanager
+def _places_of_the_front() -> Iterator[None]:
     """Let HAProxy of this command meet no other's: its folder, and its two ports where taken.
 
     Serve's defaults are one folder in /tmp for all users of the machine, and fixed ports; a taken
     one would end in a time-out that names neither.
     """
+    set_environment()
     places = Path(tempfile.mkdtemp(prefix="pazpaz-front-"))
     os.environ |= {
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(places / "haproxy.cfg"),
@@ -173,7 +154,10 @@ def _give_the_front_places_of_its_own() -> Path:
             with socket.socket() as free:
                 free.bind(("", 0))
                 os.environ[name] = str(free.getsockname()[1])
-    return places
+    try:
+        yield
+    finally:
+        shutil.rmtree(places, ignore_errors=True)
 
 
 def _is_taken(port: int) -> bool:

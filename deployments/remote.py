@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 SLICE_TEXTS: Final = 96
 """Texts of one call: 96 x 4,000 dimensions x 4 bytes is 1.5 MiB, within gRPC's 4 MiB."""
 
+PING_TIMEOUT_S: Final = 3.0
+
 
 class RemoteEmbedder:
     """The `embedding` deployment as an Embedder."""
@@ -46,6 +48,13 @@ class RemoteEmbedder:
     def model(self) -> EmbeddingModel:
         """The vector space that the configuration names."""
         return self._model
+
+    async def ping(self) -> None:
+        """Return when a replica answers.
+
+        Raises: ActorUnavailable.
+        """
+        await call(self._handle.ping.remote(), actor="embedding", timeout_s=PING_TIMEOUT_S)
 
     async def embed_text(self, text: str, *, input_type: InputType, timeout_s: float) -> Embedded:
         """As Embedder.embed_text."""
@@ -103,6 +112,13 @@ class RemoteChat:
     def name(self) -> str:
         """The model that the configuration names."""
         return self._name
+
+    async def ping(self) -> None:
+        """Return when a replica answers.
+
+        Raises: ActorUnavailable.
+        """
+        await call(self._whole.ping.remote(), actor="chat", timeout_s=PING_TIMEOUT_S)
 
     async def chat(self, request: ChatRequest, *, timeout_s: float) -> ChatReply:
         """As ChatModel.chat."""

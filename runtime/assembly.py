@@ -33,11 +33,12 @@ from runtime.storage.pool import Database, open_database
 from runtime.storage.records import PostgresRecordStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from pydantic import SecretStr
 
+    from runtime.health import Probe
     from runtime.ports import ChatModel, Embedder
     from runtime.settings import Secrets, Settings
     from runtime.telemetry import Emit, Event
@@ -184,11 +185,16 @@ async def open_storage(settings: Settings, *, must_answer: bool = True) -> Async
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, emit: Emit, embedder: Embedder, chat: ChatModel
+    settings: Settings,
+    emit: Emit,
+    embedder: Embedder,
+    chat: ChatModel,
+    replicas: Sequence[Probe] = (),
 ) -> AsyncIterator[Services]:
     """Open what the HTTP routes need, for as long as the block runs.
 
     A database that is down does not stop a replica: it answers 503 until the database is there.
+    `replicas` are looked at for readiness, beside the database and the providers.
 
     Raises: ConfigurationError, UnsafeRole, MigrationError.
     """
@@ -210,11 +216,12 @@ async def open_services(
         async def pending() -> list[str]:
             return await find_pending(database)
 
-        probes = (
+        probes: tuple[Probe, ...] = (
             DatabaseProbe(database.check, pending),
             IndexProbe(EmbeddingJobs(database).count_backlog),
             EmbedderProbe(embedder),
             ChatProbe(chat),
+            *replicas,
         )
         yield Services(
             settings=settings,

@@ -139,6 +139,22 @@ class IndexProbe:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicaProbe:
+    """Does any replica of a deployment answer? `ping` raises if not."""
+
+    name: str
+    ping: Callable[[], Awaitable[None]]
+
+    async def check(self, *, deep: bool) -> ComponentHealth:  # noqa: ARG002 - nothing here costs
+        """Return that one answers.
+
+        Raises: ActorUnavailable.
+        """
+        await self.ping()
+        return ComponentHealth(self.name, "ok", "a replica answers")
+
+
+@dataclass(frozen=True, slots=True)
 class EmbedderProbe:
     """The embedding model. Only a deep look calls it."""
 

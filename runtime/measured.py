@@ -1,4 +1,7 @@
-"""Providers that tell telemetry of every call: wrapped around each, once, in `assembly.py`."""
+"""Providers that tell telemetry of every call: wrapped around each, once, in `assembly.py`.
+
+A caller who leaves is no error of the provider's: such a call is told of without one.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class MeasuredEmbedder:
-    """Emits one EmbeddingCalled for each call, failed and cancelled ones among them."""
+    """Emits one EmbeddingCalled for each call, failed and abandoned ones among them."""
 
     def __init__(self, inner: Embedder, *, emit: Emit, clock: Clock) -> None:
         self._inner = inner
@@ -57,7 +60,7 @@ class MeasuredEmbedder:
                 texts, input_type=input_type, timeout_s=timeout_s, priority=priority
             )
             tokens = embedded.tokens
-        except BaseException as error:
+        except Exception as error:
             error_type = type(error).__name__
             raise
         else:
@@ -86,7 +89,7 @@ class _Call:
 
 
 class MeasuredChat:
-    """Emits one ChatCalled for each call, failed and cancelled ones among them."""
+    """Emits one ChatCalled for each call, failed and abandoned ones among them."""
 
     def __init__(self, inner: ChatModel, *, emit: Emit, clock: Clock) -> None:
         self._inner = inner
@@ -130,7 +133,7 @@ class MeasuredChat:
         error_type: str | None = None
         try:
             yield call
-        except BaseException as error:
+        except Exception as error:
             error_type = type(error).__name__
             raise
         finally:

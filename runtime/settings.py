@@ -7,7 +7,9 @@ never bound, pickled or printed. Bounds and defaults are the contract's section 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Final, Literal, Self, TypeVar
 
 import platformdirs
@@ -154,13 +156,31 @@ class Settings(_Environment):
 S = TypeVar("S", bound=_Environment)
 
 
-def load() -> tuple[Settings, Secrets]:
-    """Return the validated configuration.
+def load(overrides: Mapping[str, object] = MappingProxyType({})) -> tuple[Settings, Secrets]:
+    """Return the validated configuration; `overrides` win over the environment.
+
+    They are named as in the environment or as in `Settings`: the `args` of `cluster.yaml`.
 
     Raises: ConfigurationError, naming the setting, the reason and the remedy; never its value.
     """
+    known = {name for item in Settings.model_fields.items() for name in (item[0], item[1].alias)}
+    for name in overrides:
+        if name not in known:
+            remedy = "Correct the name; they stand in docs/configuration.md."
+            raise ConfigurationError(name, "is no setting.", remedy)
     secrets = load_secrets()
-    return resolve(_read(Settings), secrets), secrets
+    return resolve(_read(Settings, **overrides), secrets), secrets
+
+
+def require_credentials(settings: Settings, secrets: Secrets) -> None:
+    """Return if anyone could sign in.
+
+    Raises: ConfigurationError.
+    """
+    if secrets.jwt_secret is None and settings.jwt_jwks is None:
+        reason = "is not set, and neither is AI_JWT_JWKS: nobody could sign in."
+        remedy = "Set one of them, or try the demo: pazpaz-agent up --demo"
+        raise ConfigurationError("AI_JWT_SECRET", reason, remedy)
 
 
 def load_secrets() -> Secrets:
@@ -177,15 +197,13 @@ def export(secrets: Secrets) -> dict[str, str]:
     return {alias: value.get_secret_value() for alias, value in fields if alias and value}
 
 
-def resolve(settings: Settings, secrets: Secrets | None = None) -> Settings:
+def resolve(settings: Settings, secrets: Secrets) -> Settings:
     """Return the settings with their providers chosen, and checked against the secrets they need.
 
     A provider that is not named is `cohere` where its key is set, else `local`.
 
     Raises: ConfigurationError.
     """
-    if secrets is None:
-        secrets = load_secrets()
     default = "cohere" if secrets.cohere_api_key is not None else "local"
     providers = ("embedding_provider", "chat_provider")
     chosen = {name: default for name in providers if name not in settings.model_fields_set}
@@ -202,9 +220,9 @@ def resolve(settings: Settings, secrets: Secrets | None = None) -> Settings:
     return settings
 
 
-def _read(kind: type[S]) -> S:
+def _read(kind: type[S], **given: object) -> S:
     try:
-        return kind()
+        return kind(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         name = str(first["loc"][0]) if first["loc"] else "The configuration"

@@ -21,9 +21,13 @@ QUESTION = "When does she wake at night?"
 def replaced_worker(cluster: Cluster) -> str:
     """The version of the worker before the update."""
     del cluster
-    worker = ray.get_actor(EMBEDDING_WORKER, namespace=NAMESPACE)
-    version: str = ray.get(worker.version.remote())
-    return version
+    return _worker_version()
+
+
+def _worker_version() -> str:
+    worker: Any = ray.get_actor(EMBEDDING_WORKER, namespace=NAMESPACE)
+    version: Any = ray.get(worker.version.remote())
+    return str(version)
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +57,7 @@ def test_an_update_replaces_the_worker_that_was_made_from_other_settings(
     practice: Practice, replaced_worker: str
 ) -> None:
     del practice
-    worker = ray.get_actor(EMBEDDING_WORKER, namespace=NAMESPACE)
-    assert ray.get(worker.version.remote()) != replaced_worker
+    assert _worker_version() != replaced_worker
 
 
 def test_a_vendors_answer_is_cited_with_its_usage(practice: Practice, cluster: Cluster) -> None:

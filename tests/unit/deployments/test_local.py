@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deployments.cluster_file import read_cluster_file
 from deployments.local import prepare, running
 from runtime.errors import ConfigurationError
 from runtime.settings import Secrets, Settings
@@ -26,23 +27,10 @@ def test_a_port_in_use_is_named_with_what_to_do() -> None:
         port = other.getsockname()[1]
         with (
             pytest.raises(ConfigurationError, match="--port") as caught,
-            running(Settings(), port=port),
+            running(Settings(), read_cluster_file(), port=port),
         ):
             pytest.fail("it started")
     assert caught.value.name == f"Port {port}"
-
-
-@pytest.mark.parametrize("content", [None, "", "- a list", "http_options: {}", "a: [", "x: 1"])
-def test_a_file_that_is_no_serve_config_is_named(tmp_path: Path, content: str | None) -> None:
-    path = tmp_path / "cluster.yaml"
-    if content is not None:
-        path.write_text(content)
-    with (
-        pytest.raises(ConfigurationError, match="not a Serve config") as caught,
-        running(Settings(), cluster_file=path),
-    ):
-        pytest.fail("it started")
-    assert caught.value.name == str(path)
 
 
 def test_without_a_way_to_sign_in_nothing_is_started(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import ConfigurationError
-from runtime.settings import Secrets, Settings, export, load
+from runtime.settings import Secrets, Settings, export, load, require_credentials
 
 KEY = "AbC-123_xyz"
 SECRET = "a-secret-of-more-than-thirty-two-bytes"
@@ -132,3 +132,23 @@ def test_secrets_do_not_print() -> None:
 def test_what_is_set_is_exported_under_its_own_names() -> None:
     secrets = Secrets(AI_JWT_SECRET=SECRET)
     assert export(secrets) == {"AI_JWT_SECRET": SECRET}
+
+
+def test_arguments_of_the_cluster_file_win_by_either_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AI_GUARD_MODE", "off")
+    by_alias, _ = load({"AI_GUARD_MODE": "monitor"})
+    by_field, _ = load({"guard_mode": "block"})
+    assert (by_alias.guard_mode, by_field.guard_mode) == ("monitor", "block")
+
+
+def test_an_argument_that_is_no_setting_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="is no setting") as caught:
+        load({"AI_GAURD_MODE": "off"})
+    assert caught.value.name == "AI_GAURD_MODE"
+
+
+def test_somebody_must_be_able_to_sign_in() -> None:
+    settings, secrets = load()
+    with pytest.raises(ConfigurationError, match="nobody could sign in"):
+        require_credentials(settings, secrets)
+    require_credentials(settings, Secrets(AI_JWT_SECRET=SECRET))
