@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -131,6 +132,20 @@ class Practice:
 
     def ask(self, query: str, **options: object) -> httpx.Response:
         return self.http.post("/agent/chat", json={"query": query, **options})
+
+    @contextmanager
+    def leaving(self, query: str) -> Iterator[None]:
+        """Ask, do what the block does, and leave without having read the answer."""
+        url = self.http.base_url
+        body = json.dumps({"query": query}).encode()
+        head = (
+            f"POST {url.path}agent/chat HTTP/1.1\r\nHost: {url.host}\r\n"
+            f"Authorization: {self.http.headers['Authorization']}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        with socket.create_connection((url.host, url.port or 80)) as connection:
+            connection.sendall(head.encode() + body)
+            yield
 
     def answer(self, query: str, **options: object) -> dict[str, Any]:
         response = self.ask(query, **options)

@@ -17,8 +17,6 @@ from runtime import errors
 from runtime.errors import ActorUnavailable, AIAgentError
 from tests.integration.ray.conftest import Cluster
 
-SAMPLES: dict[type, object] = {str: "reason", float: 1.5}
-
 
 def every_error() -> list[AIAgentError]:
     kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,10 @@ def test_somebody_must_be_able_to_sign_in() -> None:
     with pytest.raises(ConfigurationError, match="nobody could sign in"):
         require_credentials(settings, secrets)
     require_credentials(settings, Secrets(AI_JWT_SECRET=SECRET))
+
+
+def test_the_document_names_every_setting_and_no_other() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text("utf-8")
+    documented = set(re.findall(r"`((?:AI|COHERE|DATABASE)_[A-Z_]+)`", text))
+    fields = (field for kind in (Settings, Secrets) for field in kind.model_fields.values())
+    assert documented == {field.alias for field in fields}
