@@ -37,8 +37,12 @@ OBJECT_STORE_BYTES: Final = 100 * 2**20
 FRONT_PORTS: Final = {
     "RAY_SERVE_HAPROXY_STATS_PORT": 8404,
     "RAY_SERVE_HAPROXY_METRICS_PORT": 9101,
+    "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": 8500,
 }
 """Source: Ray 2.60.0, `ray/serve/_private/constants.py`."""
+REPLICA_PORTS: Final = range(20_000, 32_000, 60)
+"""Where each application's block of ports may start, by its own port: 200 of them, below the ports
+that the system hands out (32768 on), each enough for the restarts of some minutes."""
 LOGICAL_CPUS: Final = 4
 """Ray's bookkeeping, not cores: enough for each deployment's most replicas of `cluster.yaml`."""
 
@@ -80,7 +84,7 @@ def running(settings: Settings, config: ClusterFile, *, port: int | None = None)
     http_options = config.http_options.model_copy(update=chosen)
     host, port = http_options.host, http_options.port
     _refuse_taken(port)
-    with _places_of_the_front():
+    with _places_of_the_front(port):
         # Ray reads its environment when it is imported.
         import ray  # noqa: PLC0415
         from ray import serve  # noqa: PLC0415
@@ -135,11 +139,13 @@ def _refuse_taken(port: int) -> None:
 
 
 @contextmanager
-def _places_of_the_front() -> Iterator[None]:
-    """Let HAProxy of this command meet no other's: its folder, and its two ports where taken.
+def _places_of_the_front(port: int) -> Iterator[None]:
+    """Let HAProxy of this command meet no other's: its folder, its ports, and its replicas' ports.
 
-    Serve's defaults are one folder in /tmp for all users of the machine, and fixed ports; a taken
-    one would end in a time-out that names neither.
+    Serve's defaults are one folder in /tmp for all users of the machine, and fixed ports, of which
+    a taken one would end in a time-out that names neither. Two applications with one range of
+    replicas' ports are worse: where a replica ends and one of the other takes its port, HAProxy
+    sends requests to the wrong application until it learns.
     """
     set_environment()
     places = Path(tempfile.mkdtemp(prefix="pazpaz-front-"))
@@ -148,6 +154,11 @@ def _places_of_the_front() -> Iterator[None]:
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(places / "admin.sock"),
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(places),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(places / "server-state"),
+    }
+    lowest = REPLICA_PORTS[port % len(REPLICA_PORTS)]
+    os.environ |= {
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(lowest),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(lowest + REPLICA_PORTS.step),
     }
     for name, default in FRONT_PORTS.items():
         if _is_taken(int(os.environ.get(name, default))):

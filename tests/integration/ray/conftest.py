@@ -196,6 +196,7 @@ def practice(cluster: Cluster) -> Iterator[Practice]:
 def _environment(work: Path, vendor: Vendor) -> dict[str, str]:
     """What the cluster's processes inherit; every port and path is this session's own."""
     front = work / "front"
+    lowest = 11_000 + os.getpid() % 100 * 60
     data_dir = work / "data"
     return {
         **os.environ,
@@ -210,6 +211,10 @@ def _environment(work: Path, vendor: Vendor) -> dict[str, str]:
         "COHERE_API_KEY": "no-real-key",
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
+        # Below `up`'s blocks: another application of this machine must not take a port of ours.
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(lowest),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(lowest + 60),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(front / "haproxy.cfg"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": f"/tmp/pzp-{os.getpid()}/admin.sock",
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(front),
