@@ -62,7 +62,10 @@ def run(
 
 def _join_cluster(settings: Settings) -> None:
     """Raises: CommandFailed."""
-    remedy = "No application runs on this machine. Start one with: pazpaz-agent up"
+    remedy = (
+        "No application runs on this machine. Start one with pazpaz-agent up, "
+        "and wait until it says that it serves."
+    )
     address = os.environ.get("RAY_ADDRESS") or _read_address(settings) or "auto"
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     if not ray.is_initialized():

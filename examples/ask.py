@@ -15,7 +15,7 @@ body = reply.json()
 if reply.is_error:
     sys.exit(f"{body['detail']} ({body['code']}, request {body['request_id']})")
 print(body["answer"])
-for cited in body["citations"]:
+for cited in (each for each in body["citations"] if each["spans"]):  # those the answer rests on
     when = cited.get("session_date", "")[:10]
     print(
         f"[{cited['marker']}] {cited['client_name']} {when} {cited['field_name']}: {cited['quote']}"

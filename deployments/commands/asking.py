@@ -24,6 +24,7 @@ class _Citation(BaseModel):
     session_date: str | None = None
     field_name: str
     quote: str
+    spans: list[object]
 
 
 class _Answer(BaseModel):
@@ -76,9 +77,11 @@ def _explain(response: httpx.Response) -> str:
 
 def _render(answer: _Answer) -> str:
     lines = [answer.answer]
-    if answer.citations:
+    # The others were only looked at: beside an answer about one person they read like a leak.
+    cited = [citation for citation in answer.citations if citation.spans]
+    if cited:
         lines.append("")
-    for citation in answer.citations:
+    for citation in cited:
         date = [citation.session_date[:10]] if citation.session_date else []
         place = ", ".join([citation.client_name, *date, citation.field_name.replace("_", " ")])
         lines.append(f"[{citation.marker}] {place}: “{citation.quote}”")

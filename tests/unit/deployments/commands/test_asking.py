@@ -12,14 +12,15 @@ from deployments.commands.asking import ask, connect
 from deployments.commands.failure import CommandFailed
 
 CLIENT = UUID("6f1de9c8-9a52-4a5e-8f5f-2a1f6b1f6a10")
+SPAN = {"answer_start": 0, "answer_end": 4, "quote": "…"}
 SESSION_CITATION = {
     "type": "session", "session_id": "s", "client_id": "c", "client_name": "דנה לוי",
     "session_date": "2025-10-14T09:00:00Z", "similarity": 0.8, "field_name": "subjective",
-    "marker": 1, "quote": "ישנה רע", "spans": [], "verified": True,
+    "marker": 1, "quote": "ישנה רע", "spans": [SPAN], "verified": True,
 }  # fmt: skip
 CLIENT_CITATION = {
     "type": "client", "client_id": "c", "client_name": "Noa", "similarity": 0.6,
-    "field_name": "medical_history", "marker": 2, "quote": "Asthma.", "spans": [], "verified": True,
+    "field_name": "medical_history", "marker": 2, "quote": "Asthma.", "spans": [SPAN], "verified": True,
 }  # fmt: skip
 
 
@@ -83,6 +84,13 @@ def test_the_answer_is_followed_by_its_citations() -> None:
         "[1] דנה לוי, 2025-10-14, subjective: “ישנה רע”",
         "[2] Noa, medical history: “Asthma.”",
     ]
+
+
+def test_passages_that_the_answer_does_not_rest_on_are_not_shown() -> None:
+    unused = {**CLIENT_CITATION, "spans": []}
+    shown = ask_server(answer("ישנה רע [1].", SESSION_CITATION, unused))
+    assert "[1] דנה לוי" in shown
+    assert "Noa" not in shown
 
 
 def test_an_answer_without_citations_stands_alone() -> None:
