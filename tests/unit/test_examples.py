@@ -98,6 +98,7 @@ def test_the_asking_example_shows_the_answer_and_its_citations(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cited = {"marker": 1, "client_name": "נועה גל", "field_name": "notes", "quote": "the cello"}
+    cited |= {"spans": [{"answer_start": 0, "answer_end": 14, "quote": "the cello"}]}
     body = {"answer": "The cello [1].", "citations": [cited]}
     route = run_ask(monkeypatch, httpx.Response(200, json=body))
     request = route.calls.last.request

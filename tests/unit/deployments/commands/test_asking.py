@@ -20,7 +20,8 @@ SESSION_CITATION = {
 }  # fmt: skip
 CLIENT_CITATION = {
     "type": "client", "client_id": "c", "client_name": "Noa", "similarity": 0.6,
-    "field_name": "medical_history", "marker": 2, "quote": "Asthma.", "spans": [SPAN], "verified": True,
+    "field_name": "medical_history", "marker": 2, "quote": "Asthma.", "spans": [SPAN],
+    "verified": True,
 }  # fmt: skip
 
 
