@@ -1,7 +1,7 @@
 """The actor that embeds what writes have queued, within seconds of the write.
 
-One for the cluster, because two would only wait for each other's row locks; its state is all in
-`embedding_jobs`, so a restart loses nothing. The work itself is `runtime/backfill.py`.
+One for the cluster: it only waits, and what computes are the replicas of `embedding`. Its state is
+all in `embedding_jobs`, so a restart loses nothing. The work itself is `runtime/backfill.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.node import metrics_directory
 from runtime import assembly
-from runtime.backfill import drain
+from runtime.backfill import EmbedRecords, drain
 from runtime.logs import log_failure
 
 if TYPE_CHECKING:
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
     from runtime.ports import Embedder
     from runtime.settings import Settings
+    from runtime.storage.pool import Wake
 
 SWEEP_S: Final = 15.0
 """How often all workspaces are looked through: what a lost notification costs at the most."""
+LANES: Final = 3
+"""Claims at once, of different records: a note of a megabyte takes minutes, and others go on."""
 PAUSE_AFTER_ERROR_S: Final = 2.0
 
 
@@ -54,7 +57,13 @@ class EmbeddingWorker:
         async with (
             assembly.open_embedding_queue(self._settings, self._emit, embedder) as queue,
             queue.notifications() as wake,
+            asyncio.TaskGroup() as lanes,
         ):
-            while True:
-                await drain(queue)
-                await wake.wait(SWEEP_S)
+            for _ in range(LANES):
+                lanes.create_task(_work(queue, wake))
+
+
+async def _work(queue: EmbedRecords, wake: Wake) -> None:
+    while True:
+        await drain(queue)
+        await wake.wait(SWEEP_S)

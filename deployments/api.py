@@ -98,7 +98,7 @@ def build_api(open_services: OpenServices) -> FastAPI:
 @questions.post("/agent/chat", responses=problem_responses(400, 401, 403, 413, 415, 422, 503, 504))
 async def ask_question(request: Request, body: QuestionBody, caller: CallerOf) -> AnswerBody:
     """Answer a question from the records of the caller's workspace, with citations."""
-    if "text/event-stream" in request.headers.get("Accept", ""):
+    if "text/event-stream" in request.headers.get("Accept", "").lower():
         raise refuse_field("Accept", "must be application/json: streaming is not available yet")
     desk: QuestionDesk = request.app.state.desk
     answer, duration_s = await desk.answer(caller.workspace_id, body.to_question())

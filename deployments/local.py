@@ -1,12 +1,13 @@
 """The whole application on this machine: what `pazpaz-agent up` does.
 
 The same deployments and the same `cluster.yaml` as on a cluster; only Ray itself is started here,
-on 127.0.0.1, and ends with the command.
+and ends with the command.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import io
 import logging
 import os
@@ -60,7 +61,12 @@ def prepare(settings: Settings, secrets: Secrets, *, demo: bool) -> None:
         secret = signing_secret(settings, secrets)
         secrets = secrets.model_copy(update={"jwt_secret": secret})
     require_credentials(settings, secrets)
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        reason = f"cannot be made a directory ({type(error).__name__})."
+        remedy = "Name one that you may write."
+        raise ConfigurationError("AI_DATA_DIR", reason, remedy) from None
     asyncio.run(_prepare_database(settings, secrets))
     os.environ.update(export(secrets))
 
@@ -84,8 +90,10 @@ def running(settings: Settings, config: ClusterFile, *, port: int | None = None)
     chosen = {} if port is None else {"port": port}
     http_options = config.http_options.model_copy(update=chosen)
     host, port = http_options.host, http_options.port
-    _refuse_taken(port)
-    with _places_of_the_front(port):
+    _refuse_taken(port, remedy="Stop it, or choose another with --port.")
+    if settings.metrics_enabled:
+        _refuse_taken(settings.metrics_port, remedy="Stop it, or choose another: AI_METRICS_PORT.")
+    with _alone(settings), _places_of_the_front(port):
         # Ray reads its environment when it is imported.
         import ray  # noqa: PLC0415
         from ray import serve  # noqa: PLC0415
@@ -101,8 +109,8 @@ def running(settings: Settings, config: ClusterFile, *, port: int | None = None)
             object_store_memory=OBJECT_STORE_BYTES,
             log_to_driver=False,
             logging_level=logging.WARNING,
-            _node_ip_address="127.0.0.1",
         )
+        _keep_token_private()
         try:
             serve.start(
                 proxy_location=config.proxy_location, http_options=http_options.model_dump()
@@ -134,10 +142,31 @@ def wait_for_signal() -> None:
     asked.wait()
 
 
-def _refuse_taken(port: int) -> None:
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Hold the data directory for this `up` alone: two would take each other for the application.
+
+    Raises: ConfigurationError.
+    """
+    with (settings.data_dir / "up.lock").open("wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            reason = "is in use by another pazpaz-agent up."
+            raise ConfigurationError("AI_DATA_DIR", reason, "Stop it, or name another.") from None
+        yield
+
+
+def _keep_token_private() -> None:
+    """Close Ray's token to other users of this machine: who has it can run code as this one."""
+    token = Path.home() / ".ray" / "auth_token"
+    if token.exists():
+        token.chmod(0o600)
+
+
+def _refuse_taken(port: int, *, remedy: str) -> None:
     if _is_taken(port):
         reason = "is taken by another program."
-        remedy = "Stop it, or choose another with --port."
         raise ConfigurationError(f"Port {port}", reason, remedy)
 
 

@@ -17,12 +17,19 @@ CREATE TABLE workspace_ids (
 
 -- Every new workspace is listed in its own transaction, by whatever statement it was made. The
 -- function runs as the schema's owner, so the runtime role needs no right to write the list: it can
--- add no id but its own workspace's, whose row its policy has just let through.
-CREATE FUNCTION list_workspace() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path FROM CURRENT AS $$
+-- add no id but its own workspace's, whose row its policy has just let through. Its names resolve
+-- in the schema of this migration, and in pg_temp last: unnamed, that comes first, and a temporary
+-- table of the same name with a trigger on it would run anything as the owner.
+CREATE FUNCTION list_workspace() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     INSERT INTO workspace_ids (id) VALUES (NEW.id);
     RETURN NULL;
+END
+$$;
+DO $$
+BEGIN
+    EXECUTE format('ALTER FUNCTION list_workspace() SET search_path = pg_catalog, %I, pg_temp',
+        current_schema());
 END
 $$;
 REVOKE EXECUTE ON FUNCTION list_workspace() FROM PUBLIC;

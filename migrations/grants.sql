@@ -10,3 +10,10 @@ GRANT SELECT, INSERT, UPDATE, DELETE
     ON clients, sessions, client_vectors, session_vectors, embedding_jobs, ai_query_cache TO {role};
 GRANT SELECT, INSERT ON audit_events TO {role};
 GRANT SELECT, INSERT, UPDATE (revoked_at) ON api_keys TO {role};
+
+-- The runtime makes no temporary tables; whoever has its password should not be able to, either.
+DO $$
+BEGIN
+    EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+END
+$$;

@@ -223,6 +223,9 @@ def resolve(settings: Settings, secrets: Secrets) -> Settings:
 def _read(kind: type[S], **given: object) -> S:
     try:
         return kind(**given)  # type: ignore[arg-type]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = f"cannot be read ({type(error).__name__})."
+        raise ConfigurationError(".env", reason, "Save it as UTF-8, readable by you.") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         name = str(first["loc"][0]) if first["loc"] else "The configuration"

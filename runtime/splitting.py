@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
@@ -46,7 +47,11 @@ Source: UAX #15, Stream-Safe Text Format: no more than 30 combining marks follow
 
 
 def estimate_tokens(text: str) -> int:
-    """Return about how many tokens a multilingual model makes of the text, in any script."""
+    """Return about how many tokens a multilingual model makes of the text, in any script.
+
+    Counted as the models see it, normalised: U+FDFA is one character here and eighteen there.
+    """
+    text = unicodedata.normalize("NFKC", text)
     hebrew = sum(map(len, _HEBREW.findall(text)))
     latin = sum(map(len, _LATIN.findall(text)))
     other = sum(map(len, _VISIBLE.findall(text))) - hebrew - latin

@@ -54,6 +54,9 @@ demo practice's passages, by scripts/measure_local_centres.py. Changing either c
 space, and so must change the model's name.
 """
 CENTRES_FILE: Final = Path(__file__).with_name("local_centres.npy")
+MAX_TOKENS: Final = 512
+"""The positions the model was trained with. Source: card of intfloat/multilingual-e5-small."""
+
 _HEBREW: Final = re.compile("[א-ת]")
 _LATIN: Final = re.compile("[A-Za-z]")
 _RANKS: Final[dict[Priority, int]] = {"interactive": 1, "batch": 2}
@@ -63,9 +66,13 @@ _SURROGATES: Final = dict.fromkeys(range(55296, 57344), "�")
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Job:
-    """One text for the worker; the lowest rank goes first, then the oldest."""
+    """One text for the worker: the lowest rank first, then the earliest place in its own call.
+
+    So callers take turns, and a call of three texts does not wait behind one of thousands.
+    """
 
     rank: int
+    position: int
     number: int
     text: str = field(compare=False)
     input_type: InputType = field(compare=False)
@@ -90,7 +97,7 @@ class LocalEmbedder:
 
     def close(self) -> None:
         """End the worker after the text it is at; what waits is cancelled."""
-        self._jobs.put(_Job(_STOP_RANK, next(self._numbers), "", "query"))
+        self._jobs.put(_Job(_STOP_RANK, 0, next(self._numbers), "", "query"))
         self._worker.join()
         while not self._jobs.empty():
             self._jobs.get().done.cancel()
@@ -117,7 +124,10 @@ class LocalEmbedder:
         vectors: Matrix = np.zeros((len(texts), MODEL.dimensions), dtype=np.float32)
         clean = [_clean(text) for text in texts]
         rows = [row for row, text in enumerate(clean) if text]
-        jobs = [_Job(_RANKS[priority], next(self._numbers), clean[row], input_type) for row in rows]
+        jobs = [
+            _Job(_RANKS[priority], position, next(self._numbers), clean[row], input_type)
+            for position, row in enumerate(rows)
+        ]
         for job in jobs:
             self._jobs.put(job)
         try:
@@ -155,12 +165,22 @@ class LocalEmbedder:
 
     def _embed(self, text: str, input_type: InputType) -> tuple[Vector, int]:
         is_query = input_type == "query"
+        text, tokens = self._shorten(text, is_query=is_query)
         raw: Vector = self._engine.encode(text, is_query)
         english, hebrew = self._centres[int(is_query)]
         share = hebrew_share(text)
         vector = raw - CENTRED_SHARE * (share * hebrew + (1 - share) * english)
-        tokens = self._engine.token_count(text, is_query)
         return (vector / np.linalg.norm(vector)).astype(np.float32), tokens
+
+    def _shorten(self, text: str, *, is_query: bool) -> tuple[str, int]:
+        """Return what of the text the model can see, and its tokens.
+
+        The engine would take any length, for half a minute on its one thread: 2,000 characters,
+        which a question may have, can be 8,000 tokens.
+        """
+        while (tokens := self._engine.token_count(text, is_query)) > MAX_TOKENS:
+            text = text[: len(text) * MAX_TOKENS // tokens]
+        return text, tokens
 
 
 def hebrew_share(text: str) -> float:

@@ -8,8 +8,10 @@ import asyncpg
 import pytest
 
 from runtime.errors import UnsafeRole
+from runtime.storage import embedded
+from runtime.storage.migrate import migrate
 from runtime.storage.pool import open_database
-from tests.integration.conftest import Site
+from tests.integration.conftest import MODEL, Site
 
 OURS, THEIRS = UUID(int=1), UUID(int=2)
 CLIENT, SESSION = UUID(int=3), UUID(int=4)
@@ -206,3 +208,40 @@ async def test_the_runtime_role_may_do_no_more_than_it_needs(superuser: asyncpg.
         "audit_events": "INSERT SELECT",
         "api_keys": "INSERT SELECT",
     }
+
+
+async def test_the_owners_one_function_cannot_be_made_to_run_anything_else(
+    site: Site, superuser: asyncpg.Connection
+) -> None:
+    """A temporary table of the list's name, with a trigger on it, was found before the list."""
+    # A copied database has none of the template's own grants: those of `migrate` come anew.
+    await migrate(site.owner_url, runtime_role=embedded.RUNTIME_ROLE, model=MODEL)
+    intruder = await asyncpg.connect(site.runtime_url)
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await intruder.execute("CREATE TEMPORARY TABLE workspace_ids (id uuid PRIMARY KEY)")
+        await superuser.execute(f"GRANT TEMPORARY ON DATABASE {site.name} TO PUBLIC")
+        await intruder.execute(
+            """
+            CREATE TEMPORARY TABLE workspace_ids (id uuid PRIMARY KEY);
+            GRANT ALL ON pg_temp.workspace_ids TO PUBLIC;
+            CREATE FUNCTION pg_temp.take_over() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN EXECUTE 'DROP POLICY own_workspace ON public.sessions'; RETURN NEW; END $$;
+            CREATE TRIGGER take_over BEFORE INSERT ON pg_temp.workspace_ids
+                FOR EACH ROW EXECUTE FUNCTION pg_temp.take_over();
+            """
+        )
+        workspace_id = uuid4()
+        async with intruder.transaction():
+            await intruder.execute(
+                "SELECT set_config('app.workspace_id', $1, true)", str(workspace_id)
+            )
+            await intruder.execute(
+                "INSERT INTO public.workspaces (id, name) VALUES ($1, 'x')", workspace_id
+            )
+    finally:
+        await intruder.close()
+    policies = "SELECT count(*) FROM pg_policies WHERE tablename = 'sessions'"
+    assert await superuser.fetchval(policies) == 1
+    listed = "SELECT count(*) FROM workspace_ids WHERE id = $1"
+    assert await superuser.fetchval(listed, workspace_id) == 1

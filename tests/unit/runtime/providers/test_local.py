@@ -28,7 +28,12 @@ from runtime.messages import (
 )
 from runtime.phrases import NOT_IN_RECORDS
 from runtime.providers.fakes import FakeEmbedder
-from runtime.providers.local import ExtractiveChatModel, LocalEmbedder, hebrew_share
+from runtime.providers.local import (
+    MAX_TOKENS,
+    ExtractiveChatModel,
+    LocalEmbedder,
+    hebrew_share,
+)
 
 PASSAGE = "She slept six hours on most nights and woke rested before her alarm. " * 6
 
@@ -74,6 +79,29 @@ async def test_a_character_that_would_stop_the_engine_does_not(
     cut = await embedder.embed_text("sleep", input_type="query", timeout_s=30)
     assert np.all(np.isfinite(whole.vectors))
     assert not np.allclose(whole.vectors, cut.vectors, atol=0.01)
+
+
+@pytest.mark.parametrize("text", ["\ufdfa" * 2000, "睡" * 2000, "x " * 1000, "a" + "\u0301" * 1999])
+async def test_no_text_holds_the_engine_longer_than_the_models_window(
+    embedder: LocalEmbedder, text: str
+) -> None:
+    """2,000 characters are a question that the contract allows; some are 8,000 tokens."""
+    embedded = await embedder.embed_text(text, input_type="query", timeout_s=30)
+    assert 0 < embedded.tokens <= MAX_TOKENS
+    assert np.linalg.norm(embedded.vectors[0]) == pytest.approx(1, abs=1e-5)
+
+
+async def test_a_short_call_does_not_wait_for_the_rest_of_a_long_one(
+    embedder: LocalEmbedder,
+) -> None:
+    async def embed(*texts: str) -> None:
+        await embedder.embed_texts(texts, input_type="document", timeout_s=60, priority="batch")
+
+    async with asyncio.TaskGroup() as group:
+        long = group.create_task(embed(*[PASSAGE] * 12))
+        await asyncio.sleep(0)  # the long one's texts stand in the queue now
+        await embed("One short note.")
+        assert not long.done()
 
 
 async def test_a_question_does_not_wait_for_a_batch(embedder: LocalEmbedder) -> None:
