@@ -11,3 +11,5 @@ import secrets
 os.environ["RAY_AUTH_MODE"] = "token"
 os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+# A thread of a handle that outlives its test must not join whatever cluster it finds.
+os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"

@@ -217,15 +217,15 @@ class _Server:
         except BlockingIOError:
             return
         else:
-            # The reaper inherits the descriptor, and with it the lock. posix_spawn, because nobody
-            # here will ever wait for it, and because it must hold none of our other descriptors.
+            # The reaper inherits the descriptor, and with it the lock; posix_spawn, because it must
+            # hold none of our others. It forks at once, and only its short-lived parent is ours.
             command = [
                 sys.executable, "-I", "-S", str(_REAPER),
                 str(self._folder / "users.lock"), str(self._folder / "turn.lock"),
                 "3", str(self._account.pw_uid), str(self._account.pw_gid),
                 str(BINARIES / "pg_ctl"), "stop", "--pgdata", str(self._data), "--mode", "fast",
             ]  # fmt: skip
-            os.posix_spawn(
+            child = os.posix_spawn(
                 sys.executable,
                 command,
                 _ENVIRONMENT,
@@ -235,6 +235,7 @@ class _Server:
                     *((os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)),
                 ],
             )
+            os.waitpid(child, 0)
         finally:
             os.close(alive)
 

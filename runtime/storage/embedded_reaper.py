@@ -37,6 +37,9 @@ def main(
 
 
 if __name__ == "__main__":
+    # A Ray worker kills its children when it ends: be nobody's child. `embedded.py` waits for this.
+    if os.fork():
+        os._exit(0)
     main(
         sys.argv[1],
         sys.argv[2],

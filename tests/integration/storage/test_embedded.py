@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
+import psutil
 import pytest
 
 from runtime.errors import DatabaseUnavailable
@@ -104,6 +105,18 @@ def test_a_user_that_is_killed_does_not_keep_the_server_alive(data_dir: Path) ->
     assert wait_until_ended(watched)
     with using(data_dir) as process:
         wait_until_ready(process)
+
+
+def test_a_user_whose_children_are_killed_with_it_does_not_keep_the_server_alive(
+    data_dir: Path,
+) -> None:
+    """As a Ray worker's are; whoever waits to stop the server must not be one of them."""
+    with using(data_dir) as process:
+        wait_until_ready(process)
+        watched = os.pidfd_open(server_pid(data_dir))
+        assert psutil.Process(process.pid).children(recursive=True) == []
+        process.kill()
+    assert wait_until_ended(watched)
 
 
 def test_processes_that_start_at_once_share_one_server(data_dir: Path) -> None:
