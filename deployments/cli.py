@@ -212,7 +212,7 @@ def backfill(
     settings, _ = load()
     with loading.record_progress("Embedding") as show:
         done = job.run(settings, workspace_id=chosen, on_progress=show)
-    typer.echo(f"{done.embedded} records embedded by this command.")
+    typer.echo(f"Nothing is left to embed now; this command took {done.embedded} records of it.")
     if done.failed:
         reason = f"{done.failed} could not be embedded now; the application tries again."
         raise CommandFailed(

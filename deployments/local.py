@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import io
 import logging
 import os
 import shutil
@@ -16,7 +15,7 @@ import signal
 import socket
 import tempfile
 import threading
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -123,10 +122,8 @@ def running(settings: Settings, config: ClusterFile, *, port: int | None = None)
             yield f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104
         finally:
             address_file(settings).unlink(missing_ok=True)
-            # While it ends, Ray tells the terminal that it cannot reach what we have just ended.
-            with redirect_stderr(io.StringIO()):
-                serve.shutdown()  # type: ignore[no-untyped-call]
-                ray.shutdown()
+            serve.shutdown()  # type: ignore[no-untyped-call]
+            ray.shutdown()
 
 
 def address_file(settings: Settings) -> Path:
