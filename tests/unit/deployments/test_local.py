@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import socket
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from deployments.cluster_file import read_cluster_file
 from deployments.local import prepare, running
 from runtime.errors import ConfigurationError
-from runtime.settings import Secrets, Settings
+from runtime.settings import Secrets, Settings, load_secrets
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +39,44 @@ def test_without_a_way_to_sign_in_nothing_is_started(tmp_path: Path) -> None:
         prepare(Settings(), Secrets(), demo=False)
     assert caught.value.name == "AI_JWT_SECRET"
     assert not (tmp_path / "data").exists()
+
+
+def test_a_metrics_port_in_use_is_named_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as other:
+        monkeypatch.setenv("AI_METRICS_PORT", str(other.getsockname()[1]))
+        with (
+            pytest.raises(ConfigurationError, match="AI_METRICS_PORT"),
+            running(Settings(), read_cluster_file(), port=free_port()),
+        ):
+            pytest.fail("it started")
+
+
+def test_a_second_up_in_one_data_directory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AI_METRICS_ENABLED", "false")
+    (tmp_path / "data").mkdir()
+    with (tmp_path / "data" / "up.lock").open("wb") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        with (
+            pytest.raises(ConfigurationError, match="another pazpaz-agent up"),
+            running(Settings(), read_cluster_file(), port=free_port()),
+        ):
+            pytest.fail("it started")
+
+
+def test_a_data_directory_that_is_a_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").write_text("not a directory")
+    monkeypatch.setenv("AI_JWT_SECRET", "a-secret-of-more-than-thirty-two-bytes")
+    with pytest.raises(ConfigurationError, match="cannot be made a directory"):
+        prepare(Settings(), load_secrets(), demo=False)
+
+
+def free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        port: int = probe.getsockname()[1]
+    return port

@@ -160,3 +160,10 @@ def test_the_document_names_every_setting_and_no_other() -> None:
     documented = set(re.findall(r"`((?:AI|COHERE|DATABASE)_[A-Z_]+)`", text))
     fields = (field for kind in (Settings, Secrets) for field in kind.model_fields.values())
     assert documented == {field.alias for field in fields}
+
+
+def test_an_env_file_that_cannot_be_read_is_named_without_its_content(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes("AI_JWT_SECRET=שלום".encode("cp1255"))
+    with pytest.raises(ConfigurationError, match="UTF-8") as caught:
+        load()
+    assert caught.value.name == ".env"
