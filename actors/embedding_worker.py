@@ -25,6 +25,8 @@ SWEEP_S: Final = 15.0
 """How often all workspaces are looked through: what a lost notification costs at the most."""
 LANES: Final = 3
 """Claims at once, of different records: a note of a megabyte takes minutes, and others go on."""
+MEASURE_S: Final = 5.0
+"""How old the backlog's gauge may be: it walks all workspaces, and a scrape comes every 15 s."""
 PAUSE_AFTER_ERROR_S: Final = 2.0
 
 
@@ -59,8 +61,15 @@ class EmbeddingWorker:
             queue.notifications() as wake,
             asyncio.TaskGroup() as lanes,
         ):
+            lanes.create_task(_measure(queue))
             for _ in range(LANES):
                 lanes.create_task(_work(queue, wake))
+
+
+async def _measure(queue: EmbedRecords) -> None:
+    while True:
+        await queue.measure_backlog()
+        await asyncio.sleep(MEASURE_S)
 
 
 async def _work(queue: EmbedRecords, wake: Wake) -> None:

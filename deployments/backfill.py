@@ -68,19 +68,15 @@ def _join_cluster(settings: Settings) -> None:
     )
     address = os.environ.get("RAY_ADDRESS") or _read_address(settings) or "auto"
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    if not ray.is_initialized():
-        try:
-            ray.init(
-                address=address,
-                namespace=APPLICATION,
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-            )
-        except ConnectionError:
-            raise CommandFailed(remedy) from None
     try:
+        ray.init(
+            address=address,
+            namespace=APPLICATION,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+        )
         serve.get_app_handle(APPLICATION)
-    except RayServeException:
+    except (ConnectionError, RayServeException):
         raise CommandFailed(remedy) from None
 
 

@@ -81,7 +81,7 @@ class EmbedRecords:
 
         Raises: DatabaseUnavailable, StatementTimeout.
         """
-        self._emit(BacklogMeasured(await self._jobs.count_backlog()))
+        self._emit(BacklogMeasured(await self.count_backlog()))
 
     async def count_due(self, workspace_id: UUID) -> int:
         """Return how many of its records could be embedded now, those in other hands among them.
@@ -191,7 +191,6 @@ async def drain(queue: EmbedRecords) -> None:
     """
     busy = True
     while busy:
-        await queue.measure_backlog()
         workspaces = await queue.pending_workspaces()
         steps = [await queue.step(workspace_id) for workspace_id in workspaces]
         busy = any(step.records for step in steps)

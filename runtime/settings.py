@@ -169,7 +169,7 @@ def load(overrides: Mapping[str, object] = MappingProxyType({})) -> tuple[Settin
             remedy = "Correct the name; they stand in docs/configuration.md."
             raise ConfigurationError(name, "is no setting.", remedy)
     secrets = load_secrets()
-    return resolve(_read(Settings, **overrides), secrets), secrets
+    return _resolve(_read(Settings, **overrides), secrets), secrets
 
 
 def require_credentials(settings: Settings, secrets: Secrets) -> None:
@@ -197,7 +197,7 @@ def export(secrets: Secrets) -> dict[str, str]:
     return {alias: value.get_secret_value() for alias, value in fields if alias and value}
 
 
-def resolve(settings: Settings, secrets: Secrets) -> Settings:
+def _resolve(settings: Settings, secrets: Secrets) -> Settings:
     """Return the settings with their providers chosen, and checked against the secrets they need.
 
     A provider that is not named is `cohere` where its key is set, else `local`.

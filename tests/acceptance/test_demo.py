@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.integration.conftest import stop_server
-from tests.integration.ray.conftest import free_port
+from tests.ports import free_port
 
 COMMAND = Path(sys.executable).parent / "pazpaz-agent"
 SERVING = "Ctrl-C stops it"

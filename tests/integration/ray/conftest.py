@@ -29,6 +29,7 @@ from runtime.clock import SystemClock
 from runtime.messages import SCOPES, Scope
 from tests.integration.conftest import stop_server
 from tests.integration.ray.vendor import Vendor
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
@@ -43,13 +44,6 @@ def eventually(condition: Callable[[], object], *, within_s: float = 60) -> None
             return
         _tick.wait(0.1)
     pytest.fail(f"{condition} did not come to hold within {within_s:g} s")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @dataclass(frozen=True)

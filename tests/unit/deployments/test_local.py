@@ -13,6 +13,7 @@ from deployments.cluster_file import read_cluster_file
 from deployments.local import prepare, running
 from runtime.errors import ConfigurationError
 from runtime.settings import Secrets, Settings, load_secrets
+from tests.ports import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -74,9 +75,3 @@ def test_a_data_directory_that_is_a_file_is_named(
     monkeypatch.setenv("AI_JWT_SECRET", "a-secret-of-more-than-thirty-two-bytes")
     with pytest.raises(ConfigurationError, match="cannot be made a directory"):
         prepare(Settings(), load_secrets(), demo=False)
-
-
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        port: int = probe.getsockname()[1]
-    return port
