@@ -81,8 +81,9 @@ def up(
             from deployments import demo as practice  # noqa: PLC0415
 
             practice.show(settings, url)
+        wait_for_signal = local.catch_signals()
         typer.echo(f"Serving at {url}; its documentation is at {url}/docs. Ctrl-C stops it.")
-        local.wait_for_signal()
+        wait_for_signal()
 
 
 @app.command()

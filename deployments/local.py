@@ -14,7 +14,6 @@ import shutil
 import signal
 import socket
 import tempfile
-import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -28,7 +27,7 @@ from runtime.settings import export, require_credentials
 from runtime.storage.migrate import find_pending
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from deployments.cluster_file import ClusterFile
     from runtime.settings import Secrets, Settings
@@ -131,12 +130,20 @@ def address_file(settings: Settings) -> Path:
     return settings.data_dir / "ray-address"
 
 
-def wait_for_signal() -> None:
-    """Return when the process is asked to end: SIGINT (Ctrl-C) or SIGTERM."""
-    asked = threading.Event()
+def catch_signals() -> Callable[[], None]:
+    """Catch SIGINT (Ctrl-C) and SIGTERM from now on; return what waits for the first of them.
+
+    The handler writes to a pipe: a `threading.Event` deadlocks when it is set by a handler that
+    interrupts its own thread inside `wait`.
+    """
+    woken, wake = os.pipe()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: asked.set())
-    asked.wait()
+        signal.signal(number, lambda *_: os.write(wake, b"\0"))
+
+    def wait() -> None:
+        os.read(woken, 1)
+
+    return wait
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -28,6 +28,7 @@ class Demo:
     environment: dict[str, str]
     work: Path
     port: int
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(self) -> tuple[subprocess.Popen[str], str]:
         """Start it, and return what it printed until it serves."""
@@ -39,6 +40,7 @@ class Demo:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self.started.append(process)
         assert process.stdout is not None
         printed = ""
         for line in process.stdout:
@@ -72,7 +74,12 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
     }
-    yield Demo(environment, tmp_path, free_port())
+    running = Demo(environment, tmp_path, free_port())
+    yield running
+    for process in running.started:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
     stop_server(tmp_path / "data" / "postgres")
 
 

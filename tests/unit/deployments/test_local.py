@@ -1,8 +1,10 @@
-"""What `up` refuses before it starts anything."""
+"""What `up` refuses before it starts anything, and what ends it."""
 
 from __future__ import annotations
 
 import fcntl
+import os
+import signal
 import socket
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from deployments.cluster_file import read_cluster_file
-from deployments.local import prepare, running
+from deployments.local import catch_signals, prepare, running
 from runtime.errors import ConfigurationError
 from runtime.settings import Secrets, Settings, load_secrets
 from tests.ports import free_port
@@ -75,3 +77,15 @@ def test_a_data_directory_that_is_a_file_is_named(
     monkeypatch.setenv("AI_JWT_SECRET", "a-secret-of-more-than-thirty-two-bytes")
     with pytest.raises(ConfigurationError, match="cannot be made a directory"):
         prepare(Settings(), load_secrets(), demo=False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_comes_before_the_wait_ends_it(number: signal.Signals) -> None:
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        wait = catch_signals()
+        os.kill(os.getpid(), number)
+        wait()
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
