@@ -108,6 +108,8 @@ def running(settings: Settings, config: ClusterFile, *, port: int | None = None)
             log_to_driver=False,
             logging_level=logging.WARNING,
         )
+        # Ray's own handler of SIGTERM aborts the process and leaves its children behind.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         _keep_token_private()
         try:
             serve.start(
