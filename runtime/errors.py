@@ -27,7 +27,9 @@
         ├── QuotaExceededError      the account's quota or credit is used up
         ├── ProviderTimeout         no answer in time
         ├── ProviderUnavailable     connection failed, or a 5xx
+        ├── CircuitOpen             the circuit breaker sends nothing to this vendor for now
         ├── ProviderRejected        the vendor refuses our request or our key
+        ├── ContentRefused          the model or its filter declines to answer
         └── BadProviderResponse     an answer that is not what was asked for
 
 Errors cross processes by pickle, so every argument is positional, required, and passed to
@@ -301,8 +303,16 @@ class ProviderUnavailable(ProviderError):
     retryable: ClassVar[bool] = True
 
 
+class CircuitOpen(ProviderError):
+    """Nothing was sent: the vendor failed too often of late. `retry_after_s` is never None."""
+
+
 class ProviderRejected(ProviderError):
     """The vendor refuses the request: a bad key, a bad model, or a request it finds invalid."""
+
+
+class ContentRefused(ProviderError):
+    """The model, or a filter before it, declines to answer this prompt; another model may."""
 
 
 class BadProviderResponse(ProviderError):

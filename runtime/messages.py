@@ -182,7 +182,10 @@ class TokenUsage:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A finished answer. `timings_ms` holds only the stages that ran."""
+    """A finished answer. `timings_ms` holds only the stages that ran.
+
+    `split_arm` is the provider that the A/B trial chose for the workspace, None where none runs.
+    """
 
     text: str
     citations: tuple[Citation, ...]
@@ -194,6 +197,7 @@ class Answer:
     timings_ms: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()
+    split_arm: str | None = None
 
 
 # --- Providers ------------------------------------------------------------------------------
@@ -268,5 +272,81 @@ class TextDelta:
     text: str
 
 
-ChatEvent: TypeAlias = TextDelta | ChatReply
-"""A stream is any number of `TextDelta`, then exactly one `ChatReply` with the whole text."""
+@dataclass(frozen=True, slots=True)
+class UsageSoFar:
+    """What a vendor reports of a stream's tokens before its end, for streams that have none."""
+
+    input_tokens: int
+    output_tokens: int
+
+
+ChatEvent: TypeAlias = TextDelta | UsageSoFar | ChatReply
+"""A stream is any number of `TextDelta` and `UsageSoFar`, then exactly one `ChatReply`."""
+
+# --- What an answer's stream tells ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerStarted:
+    """The records were searched; the sentences follow."""
+
+    language: Language
+    retrieved_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceReady:
+    """The next checked sentence, with the white space before it: the texts joined are the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CitationReady:
+    """A citation, told when the first sentence that rests on it was; its spans may still grow."""
+
+    citation: Citation
+
+
+AnswerEvent: TypeAlias = AnswerStarted | SentenceReady | CitationReady | Answer
+"""`AnswerStarted`, then sentences and citations, then exactly one `Answer`, the whole."""
+
+# --- Resilience -------------------------------------------------------------------------------
+
+CircuitState: TypeAlias = Literal["closed", "half_open", "open"]
+Outcome: TypeAlias = Literal["succeeded", "failed", "ignored"]
+"""Of a call, as it tells of the vendor's health: `ignored` is what says nothing of it (a refusal of
+our request, a rate limit, a caller who left)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Leave to make one call. News of an earlier `generation` is dropped; `probe` names a lease."""
+
+    generation: int
+    probe: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """No leave, and the seconds after which to ask again."""
+
+    retry_after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one call takes of a vendor's per-minute limits; an input is one embedded text."""
+
+    requests: int = 1
+    inputs: int = 0
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a vendor allows the whole account in a minute; 0 is no limit."""
+
+    requests: int = 0
+    inputs: int = 0
+    tokens: int = 0

@@ -20,11 +20,15 @@ if TYPE_CHECKING:
         ChatReply,
         ChatRequest,
         Client,
+        Cost,
         Embedded,
         EmbeddingModel,
         InputType,
+        Outcome,
         Passage,
+        Permit,
         Priority,
+        Refusal,
         Session,
         Vector,
     )
@@ -97,6 +101,51 @@ class ChatModel(Protocol):
 
         Raises: ProviderError, ActorUnavailable.
         """
+        ...
+
+
+class Breaker(Protocol):
+    """The circuit breaker of one provider's one operation, as the whole cluster sees it."""
+
+    async def admit(self) -> Permit | Refusal:
+        """Return leave to call, or the time to wait. Only a probe of a half-open circuit waits,
+        50 ms at the most. Never raises.
+        """
+        ...
+
+    def record(self, permit: Permit, outcome: Outcome) -> None:
+        """Tell how the call ended. Every permit is told of exactly once; returns at once."""
+        ...
+
+
+class Limiter(Protocol):
+    """The per-minute limits of one provider's one operation, shared by the whole cluster."""
+
+    async def acquire(self, cost: Cost, *, priority: Priority, timeout_s: float) -> Refusal | None:
+        """Return None once the call may be made; a Refusal if that would take over `timeout_s`.
+
+        Never raises.
+        """
+        ...
+
+    def settle(self, *, estimated_tokens: int, used_tokens: int) -> None:
+        """Correct what `acquire` took by what the vendor counted; returns at once."""
+        ...
+
+    def slow_down(self, retry_after_s: float | None) -> None:
+        """Tell that the vendor answered 429 all the same; returns at once."""
+        ...
+
+
+class RetryBudget(Protocol):
+    """How many retries one provider's one operation may see, in proportion to its calls."""
+
+    def count_call(self) -> None:
+        """Count a first attempt, which earns a share of a retry; returns at once."""
+        ...
+
+    async def take(self) -> bool:
+        """Return whether another attempt may be made; waits 50 ms at the most. Never raises."""
         ...
 
 

@@ -11,7 +11,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from runtime.messages import Language
+from runtime.errors import Operation
+from runtime.messages import CircuitState, Language
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 """The id of the request being served in this context; `-` outside of any."""
@@ -39,9 +40,9 @@ class QuestionBlocked:
 
 @dataclass(frozen=True, slots=True)
 class PassagesSearched:
-    """One search of one workspace. `mode` is `vector`."""
+    """One search of one workspace, by meaning (`vector`) or by words (`text`)."""
 
-    mode: Literal["vector"]
+    mode: Literal["vector", "text"]
     duration_s: float
     found: int
 
@@ -60,7 +61,10 @@ class EmbeddingCalled:
 
 @dataclass(frozen=True, slots=True)
 class ChatCalled:
-    """One call of a chat model. `first_token_s` is None where the answer came whole."""
+    """One call of a chat model. `first_token_s` is None where the answer came whole.
+
+    `estimated` says that the vendor reported no tokens, as for a stream that was left or broke off.
+    """
 
     provider: str
     model: str
@@ -69,6 +73,7 @@ class ChatCalled:
     duration_s: float
     first_token_s: float | None
     error_type: str | None
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,60 @@ class BacklogMeasured:
     records: int
 
 
+@dataclass(frozen=True, slots=True)
+class CallRetried:
+    """A provider's call is made again. `attempt` counts the retries from 1."""
+
+    operation: Operation
+    circuit: str
+    attempt: int
+    delay_s: float
+    error_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedCallEnded:
+    """An operation with all its attempts ended.
+
+    `outcome` is `first_try`, `recovered` (a retry succeeded), `exhausted` (no attempt, budget or
+    time was left), `fatal` (an error that no retry mends), `circuit_open`, `throttled` (our own
+    limiter) or `cancelled`.
+    """
+
+    operation: Operation
+    circuit: str
+    outcome: Literal[
+        "first_try", "recovered", "exhausted", "fatal", "circuit_open", "throttled", "cancelled"
+    ]
+    attempts: int
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitChanged:
+    """A circuit of the cluster changed. `open_s` is how long it was not closed, when it closes."""
+
+    circuit: str
+    from_state: CircuitState
+    to_state: CircuitState
+    open_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottleWaited:
+    """A call waited for our own limiter."""
+
+    provider: str
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredDegraded:
+    """A question was answered without something: a word of the contract's `degraded`."""
+
+    reason: str
+
+
 Event: TypeAlias = (
     QuestionAnswered
     | QuestionBlocked
@@ -97,5 +156,10 @@ Event: TypeAlias = (
     | ChatCalled
     | RecordsEmbedded
     | BacklogMeasured
+    | CallRetried
+    | GuardedCallEnded
+    | CircuitChanged
+    | ThrottleWaited
+    | AnsweredDegraded
 )
 Emit: TypeAlias = Callable[[Event], None]
