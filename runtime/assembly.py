@@ -7,7 +7,7 @@ here: the Ray graph is `deployments/app.py`'s business.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from runtime.access import Access
@@ -66,25 +66,21 @@ def open_telemetry(settings: Settings, directory: Path) -> Emit:
 def embedding_model(settings: Settings) -> EmbeddingModel:
     """Return the configured vector space, without loading anything."""
     match settings.embedding_provider:
-        case "cohere":
-            name = settings.cohere_embed_model
-            dimensions = cohere.OWN_DIMENSIONS.get(name, settings.embedding_dimensions)
-            return EmbeddingModel("cohere", name, dimensions)
         case "local":
             return local.MODEL
-        case _ as never:
-            assert_never(never)
+        case _:
+            name = str(settings.providers["cohere"].embed_model)
+            dimensions = cohere.OWN_DIMENSIONS.get(name, settings.embedding_dimensions)
+            return EmbeddingModel("cohere", name, dimensions)
 
 
 def chat_model(settings: Settings) -> tuple[str, str]:
     """Return the configured chat provider and model, without loading anything."""
     match settings.chat_provider:
-        case "cohere":
-            return "cohere", settings.cohere_chat_model
         case "local":
             return "local", "extractive"
-        case _ as never:
-            assert_never(never)
+        case _:
+            return "cohere", str(settings.providers["cohere"].chat_model)
 
 
 def make_embedder(settings: Settings, emit: Emit) -> Embedder:
@@ -97,17 +93,15 @@ def make_embedder(settings: Settings, emit: Emit) -> Embedder:
     match settings.embedding_provider:
         case "cohere":
             embedder = cohere.CohereEmbedder(
-                open_http(settings.cohere_embed_timeout_s),
+                open_http(settings.providers["cohere"].embed_timeout_seconds),
                 api_key=_cohere_key(),
-                model=settings.cohere_embed_model,
+                model=str(settings.providers["cohere"].embed_model),
                 dimensions=settings.embedding_dimensions,
-                base_url=settings.cohere_base_url,
+                base_url=str(settings.providers["cohere"].base_url),
                 clock=clock,
             )
-        case "local":
+        case _:
             embedder = local.LocalEmbedder()
-        case _ as never:
-            assert_never(never)
     return MeasuredEmbedder(embedder, emit=emit, clock=clock)
 
 
@@ -121,16 +115,14 @@ def make_chat(settings: Settings, emit: Emit, embedder: Embedder) -> ChatModel:
     match settings.chat_provider:
         case "cohere":
             model = cohere.CohereChat(
-                open_http(settings.cohere_chat_timeout_s),
+                open_http(settings.providers["cohere"].chat_timeout_seconds),
                 api_key=_cohere_key(),
-                model=settings.cohere_chat_model,
-                base_url=settings.cohere_base_url,
+                model=str(settings.providers["cohere"].chat_model),
+                base_url=str(settings.providers["cohere"].base_url),
                 clock=clock,
             )
-        case "local":
+        case _:
             model = local.ExtractiveChatModel(embedder)
-        case _ as never:
-            assert_never(never)
     return MeasuredChat(model, emit=emit, clock=clock)
 
 
@@ -247,7 +239,7 @@ async def open_embedding_queue(
 
 
 def _cohere_key() -> SecretStr:
-    key = load_secrets().cohere_api_key
+    key = load_secrets().key_of("cohere")
     if key is None:
         raise ConfigurationError(
             "COHERE_API_KEY", "is not set where cohere is called.", "Set it on every node."

@@ -10,50 +10,54 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, Self, TypeVar
+from typing import Annotated, Final, Literal, NoReturn, Self
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import NoDecode
 
+from runtime.environment import Environment, read, read_variables
 from runtime.errors import ConfigurationError
+from runtime.messages import Limits
+from runtime.provider_settings import ProviderSettings, circuit, read_provider, variables_of
+from runtime.providers.catalog import LOCAL, PROVIDERS, Provider
 
-EmbeddingProviderName = Literal["cohere", "local"]
-ChatProviderName = Literal["cohere", "local"]
 JwtAlgorithm = Literal["HS256", "RS256", "ES256", "EdDSA"]
 
 MINIMUM_HMAC_SECRET_BYTES: Final = 32
 """Source: RFC 7518, section 3.2: a key of at least the hash's size for HS256."""
 
 
-class _Environment(BaseSettings):
-    model_config = SettingsConfigDict(
-        env_file=".env",
-        env_file_encoding="utf-8",
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-        populate_by_name=True,
-    )
-
-
-class Secrets(_Environment):
+class Secrets(Environment):
     """Keys and URLs with passwords. Never leaves the process that read it."""
 
     database_url: SecretStr | None = Field(None, alias="DATABASE_URL")
     database_owner_url: SecretStr | None = Field(None, alias="AI_DATABASE_OWNER_URL")
-    cohere_api_key: SecretStr | None = Field(None, alias="COHERE_API_KEY")
     jwt_secret: SecretStr | None = Field(None, alias="AI_JWT_SECRET")
     token: SecretStr | None = Field(None, alias="AI_TOKEN")
     """What the command `ask` sends; the server does not read it."""
 
-    @field_validator("cohere_api_key")
-    @classmethod
-    def _no_white_space(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and re.search(r"\s", value.get_secret_value()):
-            msg = "must not contain white space; copy the key again from the vendor's console"
-            raise ValueError(msg)
-        return value
+    _provider_keys: dict[str, SecretStr] = PrivateAttr(default_factory=dict)
+
+    def key_of(self, provider: str) -> SecretStr | None:
+        """Return the provider's API key, where it is set."""
+        return self._provider_keys.get(provider)
+
+    def model_post_init(self, context: object, /) -> None:
+        """Read the keys of all providers of the catalogue."""
+        super().model_post_init(context)
+        given = read_variables([provider.key for provider in PROVIDERS.values()])
+        for provider in PROVIDERS.values():
+            if provider.key in given:
+                self._provider_keys[provider.name] = _checked_key(provider, given[provider.key])
 
     @field_validator("jwt_secret")
     @classmethod
@@ -78,25 +82,36 @@ class Secrets(_Environment):
         return value
 
 
-class Settings(_Environment):
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+"""Separated by commas."""
+
+
+class Settings(Environment):
     """Everything that is no secret, validated, with the provider defaults resolved."""
 
-    embedding_provider: EmbeddingProviderName = Field("local", alias="AI_EMBEDDING_PROVIDER")
-    chat_provider: ChatProviderName = Field("local", alias="AI_CHAT_PROVIDER")
-    cohere_embed_model: str = Field(
-        "embed-v4.0", alias="AI_COHERE_EMBED_MODEL", min_length=1, pattern=r"^\S+$"
-    )
-    cohere_chat_model: str = Field(
-        "command-a-03-2025", alias="AI_COHERE_CHAT_MODEL", min_length=1, pattern=r"^\S+$"
-    )
-    cohere_base_url: str = Field(
-        "https://api.cohere.com", alias="AI_COHERE_BASE_URL", pattern=r"^https?://\S+$"
-    )
+    embedding_provider: str = Field(LOCAL, alias="AI_EMBEDDING_PROVIDER")
+    chat_provider: str = Field(LOCAL, alias="AI_CHAT_PROVIDER")
+    embedding_fallbacks: Names = Field((), alias="AI_EMBEDDING_FALLBACKS")
+    chat_fallbacks: Names = Field((), alias="AI_CHAT_FALLBACKS")
+    chat_split: Annotated[tuple[tuple[str, int], ...], NoDecode] = Field((), alias="AI_CHAT_SPLIT")
+    """Weights of an A/B trial's arms, such as `cohere=90,openai=10`."""
     embedding_dimensions: int = Field(1536, alias="AI_EMBEDDING_DIMENSIONS", ge=64, le=4000)
-    cohere_embed_timeout_s: float = Field(
-        30, alias="AI_COHERE_EMBED_TIMEOUT_SECONDS", ge=10, le=120
-    )
-    cohere_chat_timeout_s: float = Field(60, alias="AI_COHERE_CHAT_TIMEOUT_SECONDS", ge=20, le=300)
+    embed_max_retries: int = Field(3, alias="AI_EMBED_MAX_RETRIES", ge=0, le=10)
+    chat_max_retries: int = Field(2, alias="AI_CHAT_MAX_RETRIES", ge=0, le=10)
+    retry_total_wait_s: float = Field(60, alias="AI_RETRY_TOTAL_WAIT_SECONDS", ge=0, le=600)
+    breaker_failure_threshold: int = Field(5, alias="AI_BREAKER_FAILURE_THRESHOLD", ge=1, le=1000)
+    breaker_cooldown_s: float = Field(60, alias="AI_BREAKER_COOLDOWN_SECONDS", gt=0, le=3600)
+    text_search_fallback: bool = Field(default=True, alias="AI_TEXT_SEARCH_FALLBACK_ENABLED")
+    extractive_fallback: bool = Field(default=True, alias="AI_EXTRACTIVE_FALLBACK_ENABLED")
+    providers: dict[str, ProviderSettings] = Field({}, alias="AI_PROVIDERS")
+    """Of the providers in use, by name. `load` fills it from their own variables."""
+
     vector_search_timeout_s: float = Field(
         10, alias="AI_VECTOR_SEARCH_TIMEOUT_SECONDS", ge=0.001, le=300
     )
@@ -109,7 +124,7 @@ class Settings(_Environment):
     metrics_host: str = Field("127.0.0.1", alias="AI_METRICS_HOST", min_length=1)
 
     jwt_jwks: str | None = Field(None, alias="AI_JWT_JWKS")
-    jwt_algorithms: Annotated[tuple[JwtAlgorithm, ...], NoDecode] = Field(
+    jwt_algorithms: Annotated[tuple[JwtAlgorithm, ...], NoDecode, BeforeValidator(_split)] = Field(
         ("HS256",), alias="AI_JWT_ALGORITHMS"
     )
     jwt_issuer: str | None = Field(None, alias="AI_JWT_ISSUER")
@@ -125,18 +140,44 @@ class Settings(_Environment):
     )
     """Where the embedded PostgreSQL and the demo's signing secret are kept."""
 
-    @field_validator("jwt_algorithms", mode="before")
+    @field_validator("embedding_provider", "chat_provider")
     @classmethod
-    def _comma_separated(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+    def _known(cls, value: str, info: ValidationInfo) -> str:
+        kind: Literal["embedding", "chat"] = (
+            "chat" if info.field_name == "chat_provider" else "embedding"
+        )
+        return _require_known(value, kind)
+
+    @field_validator("embedding_fallbacks")
+    @classmethod
+    def _can_embed(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_require_known(name, "embedding") for name in value)
+
+    @field_validator("chat_fallbacks")
+    @classmethod
+    def _can_chat(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_require_known(name, "chat") for name in value)
+
+    @field_validator("chat_split", mode="before")
+    @classmethod
+    def _weights(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(_read_weight(part) for part in value.split(",") if part.strip())
 
     @field_validator("data_dir")
     @classmethod
     def _the_same_everywhere(cls, value: Path) -> Path:
         """Processes that get these settings have other working directories."""
         return value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _arms_that_differ(self) -> Self:
+        arms = [name for name, _ in self.chat_split]
+        if arms and len(set(arms)) != len(arms):
+            msg = "AI_CHAT_SPLIT: names a provider twice; give each one weight"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _one_kind_of_key(self) -> Self:
@@ -152,8 +193,30 @@ class Settings(_Environment):
             raise ValueError(msg)
         return self
 
+    @property
+    def chat_providers(self) -> tuple[str, ...]:
+        """Every chat provider in use: the chosen one, then the fallbacks, then the trial's arms."""
+        arms = (name for name, _ in self.chat_split)
+        return tuple(dict.fromkeys((self.chat_provider, *self.chat_fallbacks, *arms)))
 
-S = TypeVar("S", bound=_Environment)
+    @property
+    def embedding_providers(self) -> tuple[str, ...]:
+        """The chosen embedding provider, then the fallbacks."""
+        return tuple(dict.fromkeys((self.embedding_provider, *self.embedding_fallbacks)))
+
+    def limits(self) -> dict[str, Limits]:
+        """Return what each circuit in use may send in a minute, by names like `cohere_chat`."""
+        embed = {
+            circuit(name, "embed"): self.providers[name].embed_limits
+            for name in self.embedding_providers
+            if name in self.providers
+        }
+        chat = {
+            circuit(name, "chat"): self.providers[name].chat_limits
+            for name in self.chat_providers
+            if name in self.providers
+        }
+        return embed | chat
 
 
 def load(overrides: Mapping[str, object] = MappingProxyType({})) -> tuple[Settings, Secrets]:
@@ -164,12 +227,21 @@ def load(overrides: Mapping[str, object] = MappingProxyType({})) -> tuple[Settin
     Raises: ConfigurationError, naming the setting, the reason and the remedy; never its value.
     """
     known = {name for item in Settings.model_fields.items() for name in (item[0], item[1].alias)}
+    of_providers = {name for provider in PROVIDERS.values() for name in variables_of(provider)}
     for name in overrides:
-        if name not in known:
+        if name not in known | of_providers:
             remedy = "Correct the name; they stand in docs/configuration.md."
             raise ConfigurationError(name, "is no setting.", remedy)
     secrets = load_secrets()
-    return _resolve(_read(Settings, **overrides), secrets), secrets
+    own = {name: value for name, value in overrides.items() if name in known}
+    settings = _choose_providers(read(Settings, **own), secrets)
+    # All are read, so that a wrong value stops the start whether or not its provider is in use.
+    every = {name: read_provider(provider, overrides) for name, provider in PROVIDERS.items()}
+    in_use = {*settings.embedding_providers, *settings.chat_providers}
+    providers = {name: values for name, values in every.items() if name in in_use}
+    settings = settings.model_copy(update={"providers": providers})
+    _require_complete(settings, secrets)
+    return settings, secrets
 
 
 def require_credentials(settings: Settings, secrets: Secrets) -> None:
@@ -188,47 +260,82 @@ def load_secrets() -> Secrets:
 
     Raises: ConfigurationError.
     """
-    return _read(Secrets)
+    return read(Secrets)
 
 
 def export(secrets: Secrets) -> dict[str, str]:
     """Return the secrets as environment variables, for child processes that read no `.env`."""
-    fields = ((field.alias, getattr(secrets, name)) for name, field in Secrets.model_fields.items())
+    fields = [(field.alias, getattr(secrets, name)) for name, field in Secrets.model_fields.items()]
+    fields += [(provider.key, secrets.key_of(provider.name)) for provider in PROVIDERS.values()]
     return {alias: value.get_secret_value() for alias, value in fields if alias and value}
 
 
-def _resolve(settings: Settings, secrets: Secrets) -> Settings:
-    """Return the settings with their providers chosen, and checked against the secrets they need.
+def _choose_providers(settings: Settings, secrets: Secrets) -> Settings:
+    """Return the settings with a provider each: unnamed, `cohere` where its key is set."""
+    default = LOCAL if secrets.key_of("cohere") is None else "cohere"
+    choices = ("embedding_provider", "chat_provider")
+    chosen = {name: default for name in choices if name not in settings.model_fields_set}
+    return settings.model_copy(update=chosen)
 
-    A provider that is not named is `cohere` where its key is set, else `local`.
+
+def _require_complete(settings: Settings, secrets: Secrets) -> None:
+    """Return if every provider in use has what it needs, and sign-in too.
 
     Raises: ConfigurationError.
     """
-    default = "cohere" if secrets.cohere_api_key is not None else "local"
-    providers = ("embedding_provider", "chat_provider")
-    chosen = {name: default for name in providers if name not in settings.model_fields_set}
-    settings = settings.model_copy(update=chosen)
-    needs_cohere = "cohere" in (settings.embedding_provider, settings.chat_provider)
-    if needs_cohere and secrets.cohere_api_key is None:
-        reason = "is not set, but cohere is the chosen provider."
-        remedy = "Set the key, or choose the provider local."
-        raise ConfigurationError("COHERE_API_KEY", reason, remedy)
+    for name, given in settings.providers.items():
+        provider = PROVIDERS[name]
+        names = {field: variable for variable, field in variables_of(provider).items()}
+        if provider.is_key_required and secrets.key_of(name) is None:
+            _refuse_unset(provider.key, name)
+        if given.base_url is None:
+            _refuse_unset(names["base_url"], name)
+        if name in settings.embedding_providers and given.embed_model is None:
+            _refuse_unset(names["embed_model"], name)
+        if name in settings.chat_providers and given.chat_model is None:
+            _refuse_unset(names["chat_model"], name)
+    _require_one_vector_space(settings)
     if "HS256" not in settings.jwt_algorithms and settings.jwt_jwks is None:
         reason = "is not set, but AI_JWT_ALGORITHMS names a public-key algorithm."
         remedy = "Set it to the URL or file of the key set."
         raise ConfigurationError("AI_JWT_JWKS", reason, remedy)
-    return settings
 
 
-def _read(kind: type[S], **given: object) -> S:
-    try:
-        return kind(**given)  # type: ignore[arg-type]
-    except (OSError, UnicodeDecodeError) as error:
-        reason = f"cannot be read ({type(error).__name__})."
-        raise ConfigurationError(".env", reason, "Save it as UTF-8, readable by you.") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        name = str(first["loc"][0]) if first["loc"] else "The configuration"
-        reason = first["msg"].removeprefix("Value error, ")
-        remedy = "Mend it in the environment or in .env and start again."
-        raise ConfigurationError(name, f"{reason}.", remedy) from None
+def _require_one_vector_space(settings: Settings) -> None:
+    models = {
+        name: settings.providers[name].embed_model if name in settings.providers else name
+        for name in settings.embedding_providers
+    }
+    if len(set(models.values())) > 1:
+        reason = "names a provider with another model: its vectors could not be compared."
+        remedy = "Name only providers whose embedding model has the same name."
+        raise ConfigurationError("AI_EMBEDDING_FALLBACKS", reason, remedy)
+
+
+def _refuse_unset(variable: str, provider: str) -> NoReturn:
+    reason = f"is not set, but {provider} is a chosen provider."
+    raise ConfigurationError(variable, reason, "Set it, or choose another provider, such as local.")
+
+
+def _require_known(name: str, kind: Literal["embedding", "chat"]) -> str:
+    able = [p.name for p in PROVIDERS.values() if getattr(p, kind) is not None]
+    if name not in (*able, LOCAL):
+        msg = f"must be one of: {', '.join((*able, LOCAL))}"
+        raise ValueError(msg)
+    return name
+
+
+def _read_weight(part: str) -> tuple[str, int]:
+    name, _, weight = part.partition("=")
+    if not weight.strip().isdecimal() or int(weight) == 0:
+        msg = "must be providers with whole weights above 0, such as cohere=90,openai=10"
+        raise ValueError(msg)
+    return _require_known(name.strip(), "chat"), int(weight)
+
+
+def _checked_key(provider: Provider, value: str) -> SecretStr:
+    if re.search(r"\s", value):
+        reason = "must not contain white space."
+        remedy = "Copy the key again from the vendor's console."
+        raise ConfigurationError(provider.key, reason, remedy)
+    return SecretStr(value)

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import ConfigurationError
-from runtime.settings import Secrets, Settings, export, load, require_credentials
+from runtime.messages import Limits
+from runtime.provider_settings import variables_of
+from runtime.providers.catalog import PROVIDERS
+from runtime.settings import Secrets, Settings, export, load, load_secrets, require_credentials
 
 KEY = "AbC-123_xyz"
 SECRET = "a-secret-of-more-than-thirty-two-bytes"
@@ -15,10 +18,15 @@ SECRET = "a-secret-of-more-than-thirty-two-bytes"
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    names = [field.alias for kind in (Settings, Secrets) for field in kind.model_fields.values()]
-    for name in names:
-        assert name is not None
+    for name in all_variables():
         monkeypatch.delenv(name, raising=False)
+
+
+def all_variables() -> set[str]:
+    fields = [field for kind in (Settings, Secrets) for field in kind.model_fields.values()]
+    of_providers = {name for provider in PROVIDERS.values() for name in variables_of(provider)}
+    keys = {provider.key for provider in PROVIDERS.values()}
+    return {str(field.alias) for field in fields} | of_providers | keys
 
 
 def refused(monkeypatch: pytest.MonkeyPatch, **environment: str) -> ConfigurationError:
@@ -33,7 +41,7 @@ def test_nothing_set_is_the_local_pair_with_the_contracts_defaults() -> None:
     settings, secrets = load()
     assert (settings.embedding_provider, settings.chat_provider) == ("local", "local")
     assert settings.embedding_dimensions == 1536
-    assert (settings.cohere_embed_timeout_s, settings.cohere_chat_timeout_s) == (30, 60)
+    assert settings.providers == {}
     assert settings.vector_search_timeout_s == 10
     assert settings.request_deadline_s == 90
     assert secrets.database_url is None
@@ -43,6 +51,13 @@ def test_a_cohere_key_makes_cohere_the_default(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("COHERE_API_KEY", KEY)
     settings, _ = load()
     assert (settings.embedding_provider, settings.chat_provider) == ("cohere", "cohere")
+    cohere = settings.providers["cohere"]
+    assert (cohere.embed_model, cohere.chat_model) == ("embed-v4.0", "command-a-03-2025")
+    assert (cohere.embed_timeout_seconds, cohere.chat_timeout_seconds) == (30, 60)
+    assert settings.limits() == {
+        "cohere_embed": Limits(inputs=2000),
+        "cohere_chat": Limits(requests=500),
+    }
 
 
 def test_a_named_provider_wins_over_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,6 +89,14 @@ def test_a_env_file_is_read_and_the_environment_wins(
         ("AI_EMBEDDING_DIMENSIONS", "4001"),
         ("AI_EMBEDDING_DIMENSIONS", "many"),
         ("AI_EMBEDDING_PROVIDER", "anthropic"),
+        ("AI_CHAT_PROVIDER", "nobody"),
+        ("AI_CHAT_FALLBACKS", "local,nobody"),
+        ("AI_EMBEDDING_FALLBACKS", "anthropic"),
+        ("AI_CHAT_SPLIT", "local=0,cohere=10"),
+        ("AI_CHAT_SPLIT", "local"),
+        ("AI_OPENAI_BASE_URL", "ftp://somewhere"),
+        ("AI_ANTHROPIC_CHAT_REQUESTS_PER_MINUTE", "-1"),
+        ("AI_BREAKER_FAILURE_THRESHOLD", "0"),
         ("AI_GUARD_MODE", "maybe"),
         ("AI_METRICS_PORT", "0"),
         ("AI_VECTOR_SEARCH_TIMEOUT_SECONDS", "0.0004"),
@@ -124,15 +147,78 @@ def test_secret_and_public_key_algorithms_are_not_mixed_and_one_is_named(
     assert "AI_JWT_ALGORITHMS" in str(error)
 
 
-def test_secrets_do_not_print() -> None:
-    secrets = Secrets(AI_JWT_SECRET=SECRET, COHERE_API_KEY=KEY)
+@pytest.mark.parametrize(
+    ("environment", "missing"),
+    [
+        ({"AI_CHAT_FALLBACKS": "openai"}, "OPENAI_API_KEY"),
+        ({"AI_CHAT_SPLIT": "local=9,anthropic=1"}, "ANTHROPIC_API_KEY"),
+        ({"AI_CHAT_PROVIDER": "openai_compatible"}, "OPENAI_COMPATIBLE_BASE_URL"),
+        ({"AI_CHAT_PROVIDER": "azure", "AZURE_OPENAI_API_KEY": KEY}, "AZURE_OPENAI_ENDPOINT"),
+        (
+            {
+                "AI_EMBEDDING_PROVIDER": "openai_compatible",
+                "OPENAI_COMPATIBLE_BASE_URL": "http://127.0.0.1:1/v1",
+            },
+            "AI_OPENAI_COMPATIBLE_EMBED_MODEL",
+        ),
+    ],
+)
+def test_every_provider_in_use_needs_what_it_is_called_with(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], missing: str
+) -> None:
+    assert refused(monkeypatch, **environment).name == missing
+
+
+def test_an_embedding_fallback_must_share_the_vector_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "OPENAI_API_KEY": KEY,
+        "AZURE_OPENAI_API_KEY": KEY,
+        "AZURE_OPENAI_ENDPOINT": "https://practice.example",
+        "AI_AZURE_EMBED_MODEL": "text-embedding-3-large",
+        "AI_EMBEDDING_PROVIDER": "openai",
+        "AI_EMBEDDING_FALLBACKS": "azure",
+    }
+    assert refused(monkeypatch, **given).name == "AI_EMBEDDING_FALLBACKS"
+    monkeypatch.setenv("AI_AZURE_EMBED_MODEL", "text-embedding-3-small")
+    settings, _ = load()
+    assert settings.embedding_providers == ("openai", "azure")
+
+
+def test_the_trial_and_the_fallbacks_are_read_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("COHERE_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        monkeypatch.setenv(name, KEY)
+    monkeypatch.setenv("AI_CHAT_SPLIT", "cohere=90, openai=10")
+    monkeypatch.setenv("AI_CHAT_FALLBACKS", "anthropic, local")
+    settings, secrets = load()
+    assert settings.chat_split == (("cohere", 90), ("openai", 10))
+    assert settings.chat_providers == ("cohere", "anthropic", "local", "openai")
+    key = secrets.key_of("openai")
+    assert key is not None
+    assert key.get_secret_value() == KEY
+
+
+def test_limits_and_models_of_a_provider_are_set_by_its_own_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COHERE_API_KEY", KEY)
+    monkeypatch.setenv("AI_COHERE_CHAT_REQUESTS_PER_MINUTE", "7")
+    settings, _ = load({"AI_COHERE_CHAT_MODEL": "command-x"})
+    assert settings.limits()["cohere_chat"] == Limits(requests=7)
+    assert settings.providers["cohere"].chat_model == "command-x"
+
+
+def test_secrets_do_not_print(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COHERE_API_KEY", KEY)
+    secrets = Secrets(AI_JWT_SECRET=SECRET)
+    assert secrets.key_of("cohere") is not None
     assert SECRET not in repr(secrets) + str(secrets)
     assert KEY not in repr(secrets) + str(secrets)
 
 
-def test_what_is_set_is_exported_under_its_own_names() -> None:
-    secrets = Secrets(AI_JWT_SECRET=SECRET)
-    assert export(secrets) == {"AI_JWT_SECRET": SECRET}
+def test_what_is_set_is_exported_under_its_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AI_JWT_SECRET", SECRET)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert export(load_secrets()) == {"AI_JWT_SECRET": SECRET, "OPENAI_API_KEY": KEY}
 
 
 def test_arguments_of_the_cluster_file_win_by_either_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,9 +243,9 @@ def test_somebody_must_be_able_to_sign_in() -> None:
 
 def test_the_document_names_every_setting_and_no_other() -> None:
     text = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text("utf-8")
-    documented = set(re.findall(r"`((?:AI|COHERE|DATABASE)_[A-Z_]+)`", text))
-    fields = (field for kind in (Settings, Secrets) for field in kind.model_fields.values())
-    assert documented == {field.alias for field in fields}
+    documented = set(re.findall(r"`([A-Z]+_[A-Z_]+)`", text))
+    resolved = {"AI_PROVIDERS"}  # `load` fills it; nobody sets it
+    assert documented == all_variables() - resolved
 
 
 def test_an_env_file_that_cannot_be_read_is_named_without_its_content(tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""What is set of one provider: its catalogue entry, as the environment changes it.
+
+`settings.py` reads the providers that are in use. Which variables there are follows from the
+catalogue alone, so that a new provider needs no line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from runtime.environment import describe, read_variables
+from runtime.errors import Operation
+from runtime.messages import Limits
+from runtime.providers.catalog import Chat, Embedding, Provider
+
+
+class ProviderSettings(BaseModel):
+    """One provider's: what is None the provider does not have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_url: str | None = Field(None, pattern=r"^https?://\S+$")
+    api_version: str | None = Field(None, pattern=r"^\S+$")
+    embed_model: str | None = Field(None, pattern=r"^\S+$")
+    chat_model: str | None = Field(None, pattern=r"^\S+$")
+    embed_timeout_seconds: float = Field(30, ge=10, le=120)
+    chat_timeout_seconds: float = Field(60, ge=20, le=300)
+    embed_requests_per_minute: int = Field(0, ge=0)
+    embed_inputs_per_minute: int = Field(0, ge=0)
+    embed_tokens_per_minute: int = Field(0, ge=0)
+    chat_requests_per_minute: int = Field(0, ge=0)
+    chat_tokens_per_minute: int = Field(0, ge=0)
+
+    @property
+    def embed_limits(self) -> Limits:
+        """What the cluster may embed in a minute."""
+        return Limits(
+            self.embed_requests_per_minute,
+            self.embed_inputs_per_minute,
+            self.embed_tokens_per_minute,
+        )
+
+    @property
+    def chat_limits(self) -> Limits:
+        """What the cluster may ask in a minute."""
+        return Limits(self.chat_requests_per_minute, 0, self.chat_tokens_per_minute)
+
+
+def circuit(provider: str, operation: Operation) -> str:
+    """Return the name under which breaker and limiter know a provider's operation."""
+    return f"{provider}_{operation}"
+
+
+def variables_of(provider: Provider) -> dict[str, str]:
+    """Return the provider's environment variables, its key apart, to its `ProviderSettings`."""
+    without = {
+        "base_url": False,
+        "api_version": provider.api_version is None,
+        "embed_": provider.embedding is None,
+        "chat_": provider.chat is None,
+    }
+    return {
+        provider.variables.get(name, f"AI_{provider.name.upper()}_{name.upper()}"): name
+        for name in ProviderSettings.model_fields
+        if not any(absent and name.startswith(prefix) for prefix, absent in without.items())
+    }
+
+
+def read_provider(provider: Provider, overrides: Mapping[str, object]) -> ProviderSettings:
+    """Return what the environment says of a provider, else what its catalogue entry does.
+
+    Raises: ConfigurationError.
+    """
+    variables = variables_of(provider)
+    given: dict[str, object] = dict(read_variables(variables))
+    given |= {name: value for name, value in overrides.items() if name in variables}
+    values = _defaults(provider) | {variables[name]: value for name, value in given.items()}
+    try:
+        return ProviderSettings.model_validate(values)
+    except ValidationError as error:
+        names = {field: variable for variable, field in variables.items()}
+        raise describe(error, names) from None
+
+
+def _defaults(provider: Provider) -> dict[str, object]:
+    values: dict[str, object] = {
+        "base_url": provider.base_url,
+        "api_version": provider.api_version,
+    }
+    kinds: list[tuple[Operation, Embedding | Chat | None]] = [
+        ("embed", provider.embedding),
+        ("chat", provider.chat),
+    ]
+    for operation, kind in kinds:
+        if kind is not None:
+            values[f"{operation}_model"] = kind.model
+            values[f"{operation}_requests_per_minute"] = kind.limits.requests
+            values[f"{operation}_tokens_per_minute"] = kind.limits.tokens
+    if provider.embedding is not None:
+        values["embed_inputs_per_minute"] = provider.embedding.limits.inputs
+    return values

@@ -1,0 +1,165 @@
+"""Which providers there are: for each, one entry of plain facts and the module that speaks to it.
+
+`settings.py` reads what the entries name, `assembly.py` calls the modules. A module is imported
+where its vendor is called and nowhere else: the vendors' clients take a second and 60 MB each.
+docs/provider-guide.md shows how to add one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from runtime.messages import Limits
+
+if TYPE_CHECKING:
+    import httpx
+
+    from runtime.ports import ChatModel, Embedder
+    from runtime.providers.options import ProviderOptions
+
+
+UNLIMITED: Final = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """What a provider embeds with. `model` is the default, None where one must be named.
+
+    `own_dimensions` names the models that offer no choice of dimensions.
+    """
+
+    model: str | None
+    limits: Limits = UNLIMITED
+    own_dimensions: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """What a provider answers with. `model` is the default, None where one must be named."""
+
+    model: str | None
+    limits: Limits = UNLIMITED
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One vendor.
+
+    Its settings are read from `AI_<NAME>_…`, and from the names in `variables` where the vendor's
+    own are better known. `key` is the environment variable of its key, `base_url` the default,
+    None where it must be set.
+    """
+
+    name: str
+    module: str
+    key: str
+    is_key_required: bool = True
+    base_url: str | None = None
+    api_version: str | None = None
+    embedding: Embedding | None = None
+    chat: Chat | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+class EmbeddingModule(Protocol):
+    """What a module offers whose provider embeds."""
+
+    TEXTS_PER_CALL: int
+
+    def make_embedder(self, options: ProviderOptions, http: httpx.AsyncClient) -> Embedder:
+        """Return an Embedder on this client."""
+        ...
+
+
+class ChatModule(Protocol):
+    """What a module offers whose provider chats."""
+
+    def make_chat(self, options: ProviderOptions, http: httpx.AsyncClient) -> ChatModel:
+        """Return a ChatModel on this client."""
+        ...
+
+
+LOCAL: Final = "local"
+"""The built-in pair: no vendor, no key, no limits; `assembly.py` makes it."""
+
+PROVIDERS: Final[dict[str, Provider]] = {
+    provider.name: provider
+    for provider in (
+        Provider(
+            name="cohere",
+            module="runtime.providers.cohere",
+            key="COHERE_API_KEY",
+            base_url="https://api.cohere.com",
+            # Source: docs.cohere.com/docs/rate-limits, production keys.
+            embedding=Embedding(
+                "embed-v4.0",
+                Limits(inputs=2000),
+                # Source: docs.cohere.com/docs/cohere-embed.
+                own_dimensions={
+                    "embed-english-v3.0": 1024,
+                    "embed-multilingual-v3.0": 1024,
+                    "embed-english-light-v3.0": 384,
+                    "embed-multilingual-light-v3.0": 384,
+                },
+            ),
+            chat=Chat("command-a-03-2025", Limits(requests=500)),
+        ),
+        Provider(
+            name="openai",
+            module="runtime.providers.openai",
+            key="OPENAI_API_KEY",
+            base_url="https://api.openai.com/v1",
+            # Source: platform.openai.com/docs/models, tier 1, each model's page.
+            embedding=Embedding(
+                "text-embedding-3-small",
+                Limits(requests=3000, tokens=1_000_000),
+                own_dimensions={"text-embedding-ada-002": 1536},
+            ),
+            chat=Chat("gpt-4.1-mini", Limits(requests=500, tokens=200_000)),
+        ),
+        Provider(
+            name="azure",
+            module="runtime.providers.azure",
+            key="AZURE_OPENAI_API_KEY",
+            api_version="2024-10-21",
+            # Models are the account's own deployments, and so are their limits.
+            embedding=Embedding(None),
+            chat=Chat(None),
+            variables={
+                "base_url": "AZURE_OPENAI_ENDPOINT",
+                "api_version": "AZURE_OPENAI_API_VERSION",
+            },
+        ),
+        Provider(
+            name="anthropic",
+            module="runtime.providers.anthropic",
+            key="ANTHROPIC_API_KEY",
+            base_url="https://api.anthropic.com",
+            # Source: docs.anthropic.com/en/api/rate-limits, tier 1, input tokens.
+            chat=Chat("claude-sonnet-4-5", Limits(requests=50, tokens=30_000)),
+        ),
+        Provider(
+            name="openai_compatible",
+            module="runtime.providers.openai_compatible",
+            key="OPENAI_COMPATIBLE_API_KEY",
+            is_key_required=False,
+            embedding=Embedding(None),
+            chat=Chat(None),
+            variables={"base_url": "OPENAI_COMPATIBLE_BASE_URL"},
+        ),
+    )
+}
+"""By name, as `AI_CHAT_PROVIDER` and the like say it."""
+
+
+def embedding_module(provider: str) -> EmbeddingModule:
+    """Return the imported module of a provider that embeds."""
+    return cast("EmbeddingModule", import_module(PROVIDERS[provider].module))
+
+
+def chat_module(provider: str) -> ChatModule:
+    """Return the imported module of a provider that chats."""
+    return cast("ChatModule", import_module(PROVIDERS[provider].module))
