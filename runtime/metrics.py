@@ -1,8 +1,7 @@
-"""The metrics of the contract's section 5: what each telemetry record adds to them.
+"""What each telemetry record adds to the metrics of `metric_table.py`.
 
 Every process calls `open_metrics` once and emits its records to what it returns. How the processes
-of a node are summed is `metric_files.py`'s business, the address `scrape.py`'s. No label holds a
-workspace, a person or any text: records have none, and their names come from closed sets.
+of a node are summed is `metric_files.py`'s business, the address `scrape.py`'s.
 """
 
 from __future__ import annotations
@@ -12,114 +11,30 @@ import threading
 from pathlib import Path
 from typing import Final, Protocol, assert_never
 
+from runtime import metric_table as table
 from runtime.clock import SystemClock
 from runtime.logs import log
-from runtime.metric_files import Metric, MetricFiles
+from runtime.messages import CircuitState
+from runtime.metric_files import MetricFiles
 from runtime.ports import Clock
 from runtime.scrape import ScrapeServer
 from runtime.telemetry import (
+    AnsweredDegraded,
     BacklogMeasured,
+    CallRetried,
     ChatCalled,
+    CircuitChanged,
     EmbeddingCalled,
     Event,
+    GuardedCallEnded,
     PassagesSearched,
     QuestionAnswered,
     QuestionBlocked,
     RecordsEmbedded,
+    ThrottleWaited,
 )
 
-# Bounds are chosen where decisions are made: around what each stage takes when all is well, and
-# up to the time-out that ends it (the contract's section 2), about four a decade in between.
-_QUESTION_BOUNDS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 15.0, 30.0, 60.0, 90.0)
-_EMBEDDING_BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-_CHAT_BOUNDS_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 300.0)
-_SEARCH_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-_RESULT_BOUNDS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0)  # `max_results` is 1 to 10, usually 5
-
-_MODEL: Final = ("provider", "model")
-
-QUERIES = Metric(
-    "counter",
-    "ai_agent_queries_total",
-    "Questions, by how they ended: ok, the problem's code, or cancelled.",
-    ("status", "language", "cache"),
-)
-QUERY_DURATION = Metric(
-    "histogram",
-    "ai_agent_query_duration_seconds",
-    "Time of a question, answered or refused.",
-    ("language",),
-    _QUESTION_BOUNDS_S,
-)
-EMBEDDING_DURATION = Metric(
-    "histogram",
-    "ai_agent_embedding_duration_seconds",
-    "Time of one call of an embedding provider, failed ones among them.",
-    _MODEL,
-    _EMBEDDING_BOUNDS_S,
-)
-EMBEDDING_ERRORS = Metric(
-    "counter",
-    "ai_agent_embedding_errors_total",
-    "Failed calls of an embedding provider, by the class of our error.",
-    (*_MODEL, "error_type"),
-)
-LLM_DURATION = Metric(
-    "histogram",
-    "ai_agent_llm_duration_seconds",
-    "Time of one call of a chat model, failed ones among them.",
-    _MODEL,
-    _CHAT_BOUNDS_S,
-)
-LLM_ERRORS = Metric(
-    "counter",
-    "ai_agent_llm_errors_total",
-    "Failed calls of a chat model, by the class of our error.",
-    (*_MODEL, "error_type"),
-)
-LLM_TOKENS = Metric(
-    "counter",
-    "ai_agent_llm_tokens_total",
-    "Tokens of chat models, as the vendors count them: input or output.",
-    (*_MODEL, "token_type"),
-)
-FIRST_TOKEN = Metric(
-    "histogram",
-    "ai_agent_time_to_first_token_seconds",
-    "Time until a streamed answer's first piece.",
-    _MODEL,
-    _CHAT_BOUNDS_S,
-)
-RETRIEVAL_DURATION = Metric(
-    "histogram",
-    "ai_agent_retrieval_duration_seconds",
-    "Time of one search of a workspace's passages.",
-    ("mode",),
-    _SEARCH_BOUNDS_S,
-)
-SOURCES = Metric(
-    "histogram",
-    "ai_agent_sources_retrieved",
-    "Passages that an answered question found.",
-    buckets=_RESULT_BOUNDS,
-)
-CITATIONS = Metric(
-    "histogram",
-    "ai_agent_citations_returned",
-    "Citations of an answered question.",
-    buckets=_RESULT_BOUNDS,
-)
-BLOCKED = Metric(
-    "counter",
-    "ai_agent_injection_blocked_total",
-    "Questions that the guard refused, by the matched family.",
-    ("kind",),
-)
-BACKLOG = Metric(
-    "gauge",
-    "ai_embedding_backlog",
-    "Records that wait for their embedding, over all workspaces.",
-)
+_STATE_VALUES: Final[dict[CircuitState, int]] = {"closed": 0, "half_open": 1, "open": 2}
 
 
 class MetricsSink(Protocol):
@@ -170,15 +85,15 @@ class NodeMetrics:
             self._server.close()
         self._files.close()
 
-    def _count(self, event: Event) -> None:
+    def _count(self, event: Event) -> None:  # noqa: C901, PLR0912 - one arm a record
         match event:
             case QuestionAnswered():
                 self._count_question(event)
             case QuestionBlocked():
                 if event.refused:
-                    self._files.add(BLOCKED, [event.kind])
+                    self._files.add(table.BLOCKED, [event.kind])
             case PassagesSearched():
-                self._files.observe(RETRIEVAL_DURATION, event.duration_s, [event.mode])
+                self._files.observe(table.RETRIEVAL_DURATION, event.duration_s, [event.mode])
             case EmbeddingCalled():
                 self._count_embedding(event)
             case ChatCalled():
@@ -186,32 +101,54 @@ class NodeMetrics:
             case RecordsEmbedded():
                 pass  # the log has it; the backlog and the embedding calls are its metrics
             case BacklogMeasured():
-                self._files.set(BACKLOG, event.records, at=self._clock.now().timestamp())
+                self._files.set(table.BACKLOG, event.records, at=self._clock.now().timestamp())
+            case CallRetried():
+                labels = [event.operation, str(event.attempt), event.circuit]
+                self._files.add(table.RETRIES, labels)
+            case GuardedCallEnded():
+                self._files.add(table.RETRY_OUTCOMES, [event.operation, event.outcome])
+            case CircuitChanged():
+                self._count_circuit(event)
+            case ThrottleWaited():
+                self._files.observe(table.THROTTLE_WAIT, event.wait_s, [event.provider])
+            case AnsweredDegraded():
+                self._files.add(table.DEGRADED, [event.reason])
             case _ as never:
                 assert_never(never)
 
     def _count_question(self, event: QuestionAnswered) -> None:
-        self._files.add(QUERIES, [event.status, event.language, event.cache])
-        self._files.observe(QUERY_DURATION, event.duration_s, [event.language])
+        self._files.add(table.QUERIES, [event.status, event.language, event.cache])
+        self._files.observe(table.QUERY_DURATION, event.duration_s, [event.language])
         if event.status == "ok":
-            self._files.observe(SOURCES, event.sources_retrieved)
-            self._files.observe(CITATIONS, event.citations_returned)
+            self._files.observe(table.SOURCES, event.sources_retrieved)
+            self._files.observe(table.CITATIONS, event.citations_returned)
 
     def _count_embedding(self, event: EmbeddingCalled) -> None:
         labels = [event.provider, event.model]
-        self._files.observe(EMBEDDING_DURATION, event.duration_s, labels)
+        self._files.observe(table.EMBEDDING_DURATION, event.duration_s, labels)
         if event.error_type is not None:
-            self._files.add(EMBEDDING_ERRORS, [*labels, event.error_type])
+            self._files.add(table.EMBEDDING_ERRORS, [*labels, event.error_type])
 
     def _count_chat(self, event: ChatCalled) -> None:
         labels = [event.provider, event.model]
-        self._files.observe(LLM_DURATION, event.duration_s, labels)
-        self._files.add(LLM_TOKENS, [*labels, "input"], amount=event.input_tokens)
-        self._files.add(LLM_TOKENS, [*labels, "output"], amount=event.output_tokens)
+        self._files.observe(table.LLM_DURATION, event.duration_s, labels)
+        suffix = "_estimated" if event.estimated else ""
+        self._files.add(table.LLM_TOKENS, [*labels, f"input{suffix}"], amount=event.input_tokens)
+        self._files.add(table.LLM_TOKENS, [*labels, f"output{suffix}"], amount=event.output_tokens)
         if event.first_token_s is not None:
-            self._files.observe(FIRST_TOKEN, event.first_token_s, labels)
+            self._files.observe(table.FIRST_TOKEN, event.first_token_s, labels)
         if event.error_type is not None:
-            self._files.add(LLM_ERRORS, [*labels, event.error_type])
+            self._files.add(table.LLM_ERRORS, [*labels, event.error_type])
+
+    def _count_circuit(self, event: CircuitChanged) -> None:
+        state = _STATE_VALUES[event.to_state]
+        at = self._clock.now().timestamp()
+        self._files.set(table.CIRCUIT_STATE, state, at=at, labels=[event.circuit])
+        if event.from_state != event.to_state:
+            labels = [event.circuit, event.from_state, event.to_state]
+            self._files.add(table.CIRCUIT_CHANGES, labels)
+        if event.open_s is not None:
+            self._files.observe(table.CIRCUIT_OPEN_DURATION, event.open_s, [event.circuit])
 
 
 def open_metrics(

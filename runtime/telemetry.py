@@ -125,7 +125,10 @@ class GuardedCallEnded:
 
 @dataclass(frozen=True, slots=True)
 class CircuitChanged:
-    """A circuit of the cluster changed. `open_s` is how long it was not closed, when it closes."""
+    """A circuit of the cluster changed, or is known now (closed, from closed).
+
+    `open_s` is how long it was not closed, when it closes.
+    """
 
     circuit: str
     from_state: CircuitState

@@ -8,12 +8,12 @@ from typing import get_args
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from runtime import metrics, telemetry
+from runtime import metric_table, telemetry
 from runtime.clock import ManualClock
 from runtime.metric_files import Metric, MetricFiles, NodeCollector
 from runtime.metrics import NodeMetrics, NoMetrics
 
-DECLARED = [value for value in vars(metrics).values() if isinstance(value, Metric)]
+DECLARED = [value for value in vars(metric_table).values() if isinstance(value, Metric)]
 
 # One event, and every line of the scrape that is not a bucket: the contract's names and labels.
 CASES: list[tuple[telemetry.Event, list[str]]] = [
@@ -74,6 +74,58 @@ CASES: list[tuple[telemetry.Event, list[str]]] = [
             'ai_agent_time_to_first_token_seconds_sum{model="m",provider="cohere"} 0.25',
             'ai_agent_time_to_first_token_seconds_count{model="m",provider="cohere"} 1.0',
         ],
+    ),
+    (
+        telemetry.ChatCalled("cohere", "m", 90, 4, 1.5, None, None, estimated=True),
+        [
+            (
+                'ai_agent_llm_tokens_total{model="m",provider="cohere",token_type="input_estimated"} '
+                "90.0"
+            ),
+            (
+                'ai_agent_llm_tokens_total{model="m",provider="cohere",token_type="output_estimated"} '
+                "4.0"
+            ),
+            'ai_agent_llm_duration_seconds_sum{model="m",provider="cohere"} 1.5',
+            'ai_agent_llm_duration_seconds_count{model="m",provider="cohere"} 1.0',
+        ],
+    ),
+    (
+        telemetry.CallRetried("embed", "cohere_embed", 2, 1.5, "RateLimitError"),
+        [
+            'ai_retries_total{attempt="2",circuit_breaker="cohere_embed",operation="embed"} 1.0',
+        ],
+    ),
+    (
+        telemetry.GuardedCallEnded("chat", "cohere_chat", "recovered", 2, 1.5),
+        ['ai_retry_outcomes_total{operation="chat",outcome="recovered"} 1.0'],
+    ),
+    (
+        telemetry.CircuitChanged("cohere_chat", "half_open", "closed", 61.0),
+        [
+            'ai_circuit_breaker_state{circuit_breaker="cohere_chat"} 0.0',
+            (
+                'ai_circuit_breaker_state_changes_total{circuit_breaker="cohere_chat",'
+                'from_state="half_open",to_state="closed"} 1.0'
+            ),
+            'ai_circuit_breaker_open_duration_seconds_sum{circuit_breaker="cohere_chat"} 61.0',
+            'ai_circuit_breaker_open_duration_seconds_count{circuit_breaker="cohere_chat"} 1.0',
+        ],
+    ),
+    (
+        telemetry.CircuitChanged("cohere_chat", "closed", "closed", None),
+        ['ai_circuit_breaker_state{circuit_breaker="cohere_chat"} 0.0'],
+    ),
+    (
+        telemetry.ThrottleWaited("cohere", 0.5),
+        [
+            'ai_provider_throttle_wait_seconds_sum{provider="cohere"} 0.5',
+            'ai_provider_throttle_wait_seconds_count{provider="cohere"} 1.0',
+        ],
+    ),
+    (
+        telemetry.AnsweredDegraded("chat_unavailable"),
+        ['ai_agent_degraded_total{reason="chat_unavailable"} 1.0'],
     ),
     (
         telemetry.ChatCalled("cohere", "m", 0, 0, 60.0, None, "BadKey"),
@@ -152,7 +204,8 @@ def test_no_label_could_hold_a_workspace_a_person_or_text() -> None:
     labels = {label for metric in DECLARED for label in metric.labels}
     assert labels <= {
         "status", "language", "cache", "mode", "kind", "provider", "model", "error_type",
-        "token_type",
+        "token_type", "reason", "operation", "attempt", "outcome", "circuit_breaker",
+        "from_state", "to_state",
     }  # fmt: skip
 
 
