@@ -21,6 +21,11 @@ EVENTS: tuple[telemetry.Event, ...] = (
     telemetry.ChatCalled("cohere", "command-a-03-2025", 900, 40, 1.5, None, None),
     telemetry.RecordsEmbedded(8, 40, 2, 0, 3.5),
     telemetry.BacklogMeasured(12),
+    telemetry.CallRetried("embed", "cohere_embed", 1, 0.5, "RateLimitError"),
+    telemetry.GuardedCallEnded("chat", "cohere_chat", "first_try", 1, 1.5),
+    telemetry.CircuitChanged("cohere_chat", "closed", "open", None),
+    telemetry.ThrottleWaited("cohere", 0.2),
+    telemetry.AnsweredDegraded("chat_unavailable"),
 )
 
 
