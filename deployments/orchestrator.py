@@ -10,7 +10,7 @@ from actors.node import metrics_directory
 from deployments.api import build_api
 from deployments.remote import RemoteChat, RemoteEmbedder, open_remote_embedder
 from runtime import assembly
-from runtime.health import ReplicaProbe
+from runtime.health import ProcessProbe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,8 +39,8 @@ class Orchestrator:
     @asynccontextmanager
     async def _open_services(self) -> AsyncIterator[Services]:
         replicas = (
-            ReplicaProbe("embedding_replicas", self._embedder.ping),
-            ReplicaProbe("chat_replicas", self._chat.ping),
+            ProcessProbe("embedding_replicas", self._embedder.ping),
+            ProcessProbe("chat_replicas", self._chat.ping),
         )
         async with assembly.open_services(
             self._settings, self._emit, self._embedder, self._chat, replicas

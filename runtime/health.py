@@ -7,13 +7,13 @@ is words of ours, so it may be shown to whoever has the scope.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, TypeAlias
 
 from runtime.errors import AIAgentError
 from runtime.logs import log_failure
-from runtime.messages import ChatMessage, ChatRequest
+from runtime.messages import ChatMessage, ChatRequest, CircuitState
 from runtime.ports import ChatModel, Clock, Embedder
 
 State: TypeAlias = Literal["ok", "degraded", "down"]
@@ -55,10 +55,15 @@ class Probe(Protocol):
         """What the part is called in a report."""
         ...
 
+    @property
+    def without(self) -> State:
+        """How the whole is when this part does not answer."""
+        ...
+
     async def check(self, *, deep: bool) -> ComponentHealth:
         """Return how the part is.
 
-        Raises: AIAgentError, which the report shows as `down`.
+        Raises: AIAgentError, which the report shows as `without` says.
         """
         ...
 
@@ -94,12 +99,13 @@ async def _ask(probe: Probe, *, deep: bool) -> ComponentHealth:
         async with asyncio.timeout(limit_s):
             return await probe.check(deep=deep)
     except TimeoutError:
-        return ComponentHealth(probe.name, "down", f"did not answer within {limit_s:g} s")
+        return ComponentHealth(probe.name, probe.without, f"did not answer within {limit_s:g} s")
     except AIAgentError as error:
-        return ComponentHealth(probe.name, "down", str(error))
+        return ComponentHealth(probe.name, probe.without, str(error))
     except Exception as error:  # noqa: BLE001 - a report that fails tells nothing of the others
         log_failure("probe_failed", error, component=probe.name)
-        return ComponentHealth(probe.name, "down", "failed in an unexpected way; see the log")
+        detail = "failed in an unexpected way; see the log"
+        return ComponentHealth(probe.name, probe.without, detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,7 @@ class DatabaseProbe:
     ping: Callable[[], Awaitable[None]]
     pending: Callable[[], Awaitable[Sequence[str]]]
     name: str = "database"
+    without: State = "down"
 
     async def check(self, *, deep: bool) -> ComponentHealth:  # noqa: ARG002 - nothing here costs
         """Return how the database is.
@@ -128,6 +135,7 @@ class IndexProbe:
 
     count_backlog: Callable[[], Awaitable[int]]
     name: str = "index"
+    without: State = "down"
 
     async def check(self, *, deep: bool) -> ComponentHealth:  # noqa: ARG002 - nothing here costs
         """Return how many records wait for their embedding.
@@ -139,19 +147,41 @@ class IndexProbe:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplicaProbe:
-    """Does any replica of a deployment answer? `ping` raises if not."""
+class ProcessProbe:
+    """Does a replica of a deployment, or an actor, answer? `ping` raises if not."""
 
     name: str
     ping: Callable[[], Awaitable[None]]
+    without: State = "down"
 
     async def check(self, *, deep: bool) -> ComponentHealth:  # noqa: ARG002 - nothing here costs
-        """Return that one answers.
+        """Return that it answers.
 
         Raises: ActorUnavailable.
         """
         await self.ping()
-        return ComponentHealth(self.name, "ok", "a replica answers")
+        return ComponentHealth(self.name, "ok", "answers")
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitProbe:
+    """Which providers the circuit breaker lets through. `read` asks it for the state of each."""
+
+    read: Callable[[], Awaitable[Mapping[str, CircuitState]]]
+    name: str = "circuit_breaker"
+    without: State = "degraded"
+
+    async def check(self, *, deep: bool) -> ComponentHealth:  # noqa: ARG002 - nothing here costs
+        """Return each circuit that is not closed; replicas decide alone when the breaker is away.
+
+        Raises: ActorUnavailable.
+        """
+        circuits = await self.read()
+        shut = {circuit: state for circuit, state in circuits.items() if state != "closed"}
+        if shut:
+            detail = ", ".join(f"{circuit} {state}" for circuit, state in sorted(shut.items()))
+            return ComponentHealth(self.name, "degraded", detail)
+        return ComponentHealth(self.name, "ok", f"{len(circuits)} circuits, all closed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +190,7 @@ class EmbedderProbe:
 
     embedder: Embedder
     name: str = "embedding"
+    without: State = "down"
 
     async def check(self, *, deep: bool) -> ComponentHealth:
         """Return which model is configured and, looking deep, that it embeds.
@@ -179,6 +210,7 @@ class ChatProbe:
 
     chat_model: ChatModel
     name: str = "chat"
+    without: State = "down"
 
     async def check(self, *, deep: bool) -> ComponentHealth:
         """Return which model is configured and, looking deep, that it answers.

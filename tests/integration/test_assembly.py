@@ -9,7 +9,7 @@ import pytest
 
 from runtime import assembly
 from runtime.errors import ConfigurationError, DatabaseUnavailable
-from runtime.health import ComponentHealth, ReplicaProbe
+from runtime.health import ComponentHealth, ProcessProbe
 from runtime.messages import Client, Question
 from runtime.providers.fakes import FakeChatModel, FakeEmbedder
 from runtime.settings import Secrets, Settings, load
@@ -41,7 +41,7 @@ async def test_what_is_written_embedded_and_asked_goes_through_one_process() -> 
     settings, _ = load()
     workspace_id, events = uuid4(), list[Event]()
     embedder = FakeEmbedder()
-    replicas = [ReplicaProbe("chat_replicas", answer_ping)]
+    replicas = [ProcessProbe("chat_replicas", answer_ping)]
     async with assembly.open_services(
         settings, nothing, embedder, FakeChatModel(), replicas
     ) as services:

@@ -5,18 +5,21 @@ import pytest
 
 from runtime import health
 from runtime.clock import ManualClock
-from runtime.errors import DatabaseUnavailable, ProviderTimeout
+from runtime.errors import ActorUnavailable, DatabaseUnavailable, ProviderTimeout
 from runtime.health import (
     KEPT_S,
     ChatProbe,
+    CircuitProbe,
     ComponentHealth,
     DatabaseProbe,
     EmbedderProbe,
     HealthCheck,
     HealthReport,
     IndexProbe,
+    ProcessProbe,
     State,
 )
+from runtime.messages import CircuitState
 from runtime.providers.fakes import FakeChatModel, FakeEmbedder
 
 
@@ -26,6 +29,7 @@ class Part:
     def __init__(self, state: State = "ok") -> None:
         self.name = "part"
         self.state: State = state
+        self.without: State = "down"
         self.looks = 0
         self.hold: asyncio.Event | None = None
 
@@ -150,3 +154,34 @@ async def test_the_index_tells_how_many_records_wait() -> None:
     found = await IndexProbe(count).check(deep=False)
     assert found.state == "ok"
     assert found.detail.startswith("3 records wait")
+
+
+async def test_a_part_that_the_whole_can_do_without_only_degrades_it() -> None:
+    async def ping() -> None:
+        raise ActorUnavailable("embedding", "ActorDiedError")
+
+    probe = ProcessProbe("embedding_replicas", ping, without="degraded")
+    report = await HealthCheck([probe], clock=ManualClock()).report()
+    assert report.status == "degraded"
+    assert report.components[0].detail == "embedding: ActorDiedError"
+
+
+@pytest.mark.parametrize(
+    ("circuits", "state", "detail"),
+    [
+        ({"cohere_chat": "closed", "cohere_embed": "closed"}, "ok", "2 circuits, all closed"),
+        (
+            {"cohere_chat": "open", "cohere_embed": "closed", "azure_chat": "half_open"},
+            "degraded",
+            "azure_chat half_open, cohere_chat open",
+        ),
+    ],
+)
+async def test_circuits_that_are_not_closed_are_named(
+    circuits: dict[str, CircuitState], state: State, detail: str
+) -> None:
+    async def read() -> dict[str, CircuitState]:
+        return circuits
+
+    found = await CircuitProbe(read).check(deep=False)
+    assert (found.state, found.detail) == (state, detail)
