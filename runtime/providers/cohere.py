@@ -8,14 +8,13 @@ client's retries are off, since attempts are counted and spaced by our own.
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Final
 
 import cohere
 import httpx
-import numpy as np
 from cohere.core.request_options import RequestOptions
 from cohere.v2.client import OMIT
 from pydantic import SecretStr
@@ -23,6 +22,7 @@ from pydantic import SecretStr
 from runtime.clock import SystemClock
 from runtime.errors import (
     BadProviderResponse,
+    ContentRefused,
     ProviderTimeout,
     ProviderUnavailable,
 )
@@ -33,19 +33,18 @@ from runtime.messages import (
     Embedded,
     EmbeddingModel,
     InputType,
-    Matrix,
     Priority,
     TextDelta,
 )
 from runtime.ports import Clock
 from runtime.providers.cohere_errors import translated
+from runtime.providers.embedding_calls import embed_in_calls, unit_rows
+from runtime.providers.options import ProviderOptions
 from runtime.providers.prompt import messages_with_records
 
 PROVIDER: Final = "cohere"
 TEXTS_PER_CALL: Final = 96
 """Source: docs.cohere.com/reference/embed (v2): at most 96 texts a call."""
-CALLS_AT_ONCE: Final = 4
-"""Of one list; what the account may send in all is the limiter's business."""
 OWN_DIMENSIONS: Final = {
     "embed-english-v3.0": 1024,
     "embed-multilingual-v3.0": 1024,
@@ -55,8 +54,42 @@ OWN_DIMENSIONS: Final = {
 """Models that offer no choice. Source: docs.cohere.com/docs/cohere-embed."""
 
 _INPUT_TYPES: Final[dict[InputType, str]] = {"query": "search_query", "document": "search_document"}
+_REFUSED: Final = "ERROR_TOXIC"
+"""Of Cohere's older models. Source: docs.cohere.com/v1/reference/chat, `finish_reason`."""
 _WHOLE: Final = ("COMPLETE", "MAX_TOKENS", "STOP_SEQUENCE")
 _ONE_ATTEMPT: Final[RequestOptions] = {"max_retries": 0, "stream_reconnection_enabled": False}
+
+
+def embedding_dimensions(model: str, configured: int) -> int:
+    """Return the length of the model's vectors where so many dimensions are configured."""
+    return OWN_DIMENSIONS.get(model, configured)
+
+
+def make_embedder(options: ProviderOptions, http: httpx.AsyncClient) -> CohereEmbedder:
+    """Return the Embedder for the catalogue."""
+    assert options.api_key is not None
+    assert options.base_url is not None
+    return CohereEmbedder(
+        http,
+        api_key=options.api_key,
+        model=options.model,
+        dimensions=options.dimensions,
+        base_url=options.base_url,
+        clock=options.clock,
+    )
+
+
+def make_chat(options: ProviderOptions, http: httpx.AsyncClient) -> CohereChat:
+    """Return the ChatModel for the catalogue."""
+    assert options.api_key is not None
+    assert options.base_url is not None
+    return CohereChat(
+        http,
+        api_key=options.api_key,
+        model=options.model,
+        base_url=options.base_url,
+        clock=options.clock,
+    )
 
 
 class CohereEmbedder:
@@ -72,7 +105,7 @@ class CohereEmbedder:
         base_url: str,
         clock: Clock | None = None,
     ) -> None:
-        self.model = EmbeddingModel(PROVIDER, model, OWN_DIMENSIONS.get(model, dimensions))
+        self.model = EmbeddingModel(PROVIDER, model, embedding_dimensions(model, dimensions))
         self._client = _client(http, api_key, base_url)
         self._clock = clock or SystemClock()
 
@@ -96,33 +129,20 @@ class CohereEmbedder:
         Raises: ProviderError.
         """
         del priority
-        vectors: Matrix = np.zeros((len(texts), self.model.dimensions), dtype=np.float32)
-        rows = [row for row, text in enumerate(texts) if text.strip()]
-        batches = [rows[at : at + TEXTS_PER_CALL] for at in range(0, len(rows), TEXTS_PER_CALL)]
-        turn = asyncio.Semaphore(CALLS_AT_ONCE)
-
-        async def embed(batch: list[int]) -> int:
-            async with turn:
-                found = await self._call([texts[row] for row in batch], input_type)
-            vectors[batch] = found.vectors
-            return found.tokens
-
         with translated(self.model.name, "embed", self._clock):
             async with asyncio.timeout(timeout_s):
-                calls = [asyncio.create_task(embed(batch)) for batch in batches]
-                try:
-                    tokens = await asyncio.gather(*calls)
-                finally:
-                    for call in calls:
-                        call.cancel()
-        return Embedded(vectors, sum(tokens))
+                return await embed_in_calls(
+                    texts,
+                    partial(self._call, input_type),
+                    dimensions=self.model.dimensions,
+                    texts_per_call=TEXTS_PER_CALL,
+                )
 
-    async def _call(self, texts: list[str], input_type: InputType) -> Embedded:
+    async def _call(self, input_type: InputType, texts: list[str]) -> Embedded:
         response = await self._client.embed(
             texts=texts,
             model=self.model.name,
             input_type=_INPUT_TYPES[input_type],
-            # Parsing float lists costs 7 ms of CPU a vector, this 0.5 ms.
             embedding_types=["base64"],
             # A passage cut short without a word would be found for what it does not say.
             truncate="NONE",
@@ -130,15 +150,9 @@ class CohereEmbedder:
             request_options=_ONE_ATTEMPT,
         )
         encoded = response.embeddings.base64 or []
-        rows = [np.frombuffer(base64.b64decode(row, validate=True), "<f4") for row in encoded]
-        vectors = np.stack(rows)  # refuses none, and rows of different lengths
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        whole = np.all(np.isfinite(lengths) & (lengths > 0))
-        if not whole or vectors.shape != (len(texts), self.model.dimensions):
-            reason = f"{vectors.shape} vectors for ({len(texts)}, {self.model.dimensions}) asked"
-            raise BadProviderResponse(PROVIDER, self.model.name, "embed", reason, None)
+        vectors = unit_rows(encoded, count=len(texts), model=self.model)
         billed = response.meta.billed_units if response.meta else None
-        return Embedded(vectors / lengths, int((billed and billed.input_tokens) or 0))
+        return Embedded(vectors, int((billed and billed.input_tokens) or 0))
 
 
 class CohereChat:
@@ -219,6 +233,8 @@ class CohereChat:
             raise ProviderTimeout(PROVIDER, self.name, "chat", "finish reason TIMEOUT", None)
         if finish_reason == "ERROR":
             raise ProviderUnavailable(PROVIDER, self.name, "chat", "finish reason ERROR", None)
+        if finish_reason == _REFUSED:
+            raise ContentRefused(PROVIDER, self.name, "chat", "finish reason ERROR_TOXIC", None)
         if finish_reason not in _WHOLE:
             raise self._bad("a finish reason that is not an answer's")
         if not text.strip():

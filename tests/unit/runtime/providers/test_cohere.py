@@ -15,13 +15,15 @@ from pydantic import SecretStr
 
 from runtime.errors import (
     BadProviderResponse,
+    ContentRefused,
     ProviderRejected,
     ProviderTimeout,
     ProviderUnavailable,
     RateLimitError,
 )
 from runtime.messages import ChatDocument, ChatMessage, ChatReply, ChatRequest, TextDelta
-from runtime.providers.cohere import CALLS_AT_ONCE, TEXTS_PER_CALL, CohereChat, CohereEmbedder
+from runtime.providers.cohere import TEXTS_PER_CALL, CohereChat, CohereEmbedder
+from runtime.providers.embedding_calls import CALLS_AT_ONCE
 from runtime.providers.transport import open_http
 from tests.unit.runtime.providers import cohere_service
 from tests.unit.runtime.providers.cohere_service import CohereService, delta, encode, end, written
@@ -189,7 +191,7 @@ async def test_the_prompt_is_the_system_text_the_history_and_the_fenced_records(
         ("TIMEOUT", ProviderTimeout),
         ("ERROR", ProviderUnavailable),
         ("TOOL_CALL", BadProviderResponse),
-        ("ERROR_TOXIC", BadProviderResponse),
+        ("ERROR_TOXIC", ContentRefused),
     ],
 )
 async def test_an_answer_that_did_not_end_as_one_is_an_error(
