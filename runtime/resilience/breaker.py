@@ -14,13 +14,15 @@ from runtime.messages import CircuitState, Permit, Refusal
 
 if TYPE_CHECKING:
     from runtime.messages import Outcome
+    from runtime.settings import Settings
 
 FAILURE_THRESHOLD: Final = 5
 """Source: the product's contract, `AI_BREAKER_FAILURE_THRESHOLD`."""
 COOLDOWN_S: Final = 60.0
 """Source: the product's contract, `AI_BREAKER_COOLDOWN_SECONDS`."""
-LEASE_S: Final = 610.0
-"""Longer than any call: a request's deadline is at most 600 s (`AI_REQUEST_DEADLINE_SECONDS`)."""
+LONGEST_CALL_S: Final = 300.0
+"""Source: the product's contract, the upper bound of `AI_COHERE_CHAT_TIMEOUT_SECONDS`."""
+LEASE_MARGIN_S: Final = 10.0
 ASK_AGAIN_S: Final = 1.0
 """When to ask again while all probes are out: a probe's end is news that comes by itself."""
 
@@ -35,7 +37,16 @@ class BreakerPolicy:
     failure_threshold: int = FAILURE_THRESHOLD
     cooldown_s: float = COOLDOWN_S
     probes: int = 1
-    lease_s: float = LEASE_S
+    lease_s: float = LONGEST_CALL_S + LEASE_MARGIN_S
+
+
+def breaker_policy(settings: Settings) -> BreakerPolicy:
+    """Return the settings' policy, its leases longer than a request or a batch's call may last."""
+    return BreakerPolicy(
+        failure_threshold=settings.breaker_failure_threshold,
+        cooldown_s=settings.breaker_cooldown_s,
+        lease_s=max(settings.request_deadline_s, LONGEST_CALL_S) + LEASE_MARGIN_S,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,9 +195,6 @@ class CircuitBoard:
 
     def _restore(self, copy: CircuitView, now: float) -> Changes:
         circuit = self._circuit(copy.circuit)
-        known = (circuit.breaker.generation, circuit.breaker.state == "closed")
-        if (copy.generation, copy.state == "closed") == known:
-            return ()
         self._version += 1
         return self._changed(copy.circuit, circuit.restore(copy, now))
 
@@ -280,12 +277,7 @@ class _Circuit:
 
     def restore(self, copy: CircuitView, now: float) -> Transitions:
         """Take over what a replica remembers of an earlier life, unless this one knows better."""
-        if self._has_decided:
-            # Its generations mean another history: go beyond both, and all replicas follow.
-            self.breaker.renumber(max(copy.generation, self.breaker.generation) + 1)
-            self._holders = {}
-            return ()
-        if copy.generation < self.breaker.generation:
+        if self._has_decided or copy.generation <= self.breaker.generation:
             return ()
         transitions: Transitions = ()
         if copy.state != "closed":
