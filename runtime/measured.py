@@ -1,29 +1,37 @@
 """Providers that tell telemetry of every call: wrapped around each, once, in `assembly.py`.
 
-A caller who leaves is no error of the provider's: such a call is told of without one.
+A caller who leaves is no error of the provider's: such a call is told of without one. Its tokens
+are counted all the same, as are those of a stream that broke off, and of a vendor who reports none.
 """
 
 from __future__ import annotations
 
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from runtime.messages import ChatReply, Embedded
+from runtime.errors import BadProviderResponse, ContentRefused, ProviderTimeout
+from runtime.messages import UsageSoFar
+from runtime.splitting import estimate_tokens
 from runtime.telemetry import ChatCalled, EmbeddingCalled
+from runtime.usage import CountedTokens, TokenCount
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from runtime.messages import (
         ChatEvent,
+        ChatReply,
         ChatRequest,
+        Embedded,
         EmbeddingModel,
         InputType,
         Priority,
     )
     from runtime.ports import ChatModel, Clock, Embedder
     from runtime.telemetry import Emit
+
+_READ: Final = (ProviderTimeout, BadProviderResponse, ContentRefused)
+"""After these the vendor may have read the prompt, and charge for it; after others it has not."""
 
 
 class MeasuredEmbedder:
@@ -59,7 +67,7 @@ class MeasuredEmbedder:
             embedded = await self._inner.embed_texts(
                 texts, input_type=input_type, timeout_s=timeout_s, priority=priority
             )
-            tokens = embedded.tokens
+            tokens = embedded.tokens or sum(map(estimate_tokens, texts))
         except Exception as error:
             error_type = type(error).__name__
             raise
@@ -79,13 +87,23 @@ class MeasuredEmbedder:
             )
 
 
-@dataclass(slots=True)
 class _Call:
     """What one chat call has come to so far."""
 
-    started_s: float
-    first_token_s: float | None = field(default=None)
-    reply: ChatReply | None = field(default=None)
+    def __init__(self, request: ChatRequest, started_s: float) -> None:
+        self.first_token_s: float | None = None
+        self.started_s = started_s
+        self._count = TokenCount(request)
+        self._answered = False
+
+    def add(self, event: ChatEvent) -> None:
+        self._answered = True
+        self._count.add(event)
+
+    def tokens(self, error: Exception | None) -> CountedTokens:
+        if error is None or self._answered or isinstance(error, _READ):
+            return self._count.total()
+        return CountedTokens(0, 0)
 
 
 class MeasuredChat:
@@ -108,43 +126,45 @@ class MeasuredChat:
 
     async def chat(self, request: ChatRequest, *, timeout_s: float) -> ChatReply:
         """As ChatModel.chat."""
-        async with self._measured() as call:
-            call.reply = await self._inner.chat(request, timeout_s=timeout_s)
-            return call.reply
+        async with self._measured(request) as call:
+            reply = await self._inner.chat(request, timeout_s=timeout_s)
+            call.add(reply)
+            return reply
 
     async def stream(
         self, request: ChatRequest, *, timeout_s: float
     ) -> AsyncGenerator[ChatEvent, None]:
         """As ChatModel.stream."""
         async with (
-            self._measured() as call,
+            self._measured(request) as call,
             aclosing(self._inner.stream(request, timeout_s=timeout_s)) as events,
         ):
             async for event in events:
-                if call.first_token_s is None:
+                if call.first_token_s is None and not isinstance(event, UsageSoFar):
                     call.first_token_s = self._clock.monotonic() - call.started_s
-                if isinstance(event, ChatReply):
-                    call.reply = event
+                call.add(event)
                 yield event
 
     @asynccontextmanager
-    async def _measured(self) -> AsyncIterator[_Call]:
-        call = _Call(self._clock.monotonic())
-        error_type: str | None = None
+    async def _measured(self, request: ChatRequest) -> AsyncIterator[_Call]:
+        call = _Call(request, self._clock.monotonic())
+        failure: Exception | None = None
         try:
             yield call
         except Exception as error:
-            error_type = type(error).__name__
+            failure = error
             raise
         finally:
+            tokens = call.tokens(failure)
             self._emit(
                 ChatCalled(
                     provider=self._inner.provider,
                     model=self._inner.name,
-                    input_tokens=call.reply.input_tokens if call.reply else 0,
-                    output_tokens=call.reply.output_tokens if call.reply else 0,
+                    input_tokens=tokens.input_tokens,
+                    output_tokens=tokens.output_tokens,
                     duration_s=self._clock.monotonic() - call.started_s,
                     first_token_s=call.first_token_s,
-                    error_type=error_type,
+                    error_type=type(failure).__name__ if failure else None,
+                    estimated=tokens.estimated,
                 )
             )
