@@ -94,6 +94,53 @@ CREATE TABLE session_vectors (
 );
 CREATE INDEX session_vectors_by_session ON session_vectors (workspace_id, session_id);
 
+-- Which words stand in which field, for the search by words: written with the record, in the same
+-- transaction. A term is the hash of a stem (`runtime/storage/terms.py`), found by `=`, which
+-- row-level security lets an index serve; the operators of PostgreSQL's own text search are not
+-- leakproof, so that under it they read the whole workspace. No foreign key, which would be checked
+-- once a row: what deletes a record deletes its rows by trigger.
+CREATE TYPE record_field AS ENUM
+    ('medical_history', 'notes', 'subjective', 'objective', 'assessment', 'plan');
+CREATE TABLE record_terms (
+    workspace_id uuid NOT NULL,
+    term bigint NOT NULL,
+    record_id uuid NOT NULL,
+    field_name record_field NOT NULL,
+    occurrences smallint NOT NULL,          -- of the term in the field
+    field_terms smallint NOT NULL           -- how many terms the field has, each time counted
+);
+CREATE INDEX record_terms_by_term ON record_terms (workspace_id, term)
+    INCLUDE (record_id, field_name, occurrences, field_terms);
+CREATE INDEX record_terms_by_record ON record_terms (workspace_id, record_id);
+
+-- Texts that a model will never embed, and the class of the error. They are tried again when they
+-- change, or by another model. `content_hash` is as in the vectors' tables.
+CREATE TABLE embedding_failures (
+    workspace_id uuid NOT NULL,
+    embedding_model text NOT NULL,
+    record_id uuid NOT NULL,
+    field_name record_field NOT NULL,
+    content_hash bytea NOT NULL,
+    reason text NOT NULL,
+    failed_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (workspace_id, record_id, field_name, embedding_model)
+);
+
+-- In a trigger, because it sees what was committed while the delete waited for the record's row.
+CREATE FUNCTION forget_record() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM record_terms t WHERE t.workspace_id = OLD.workspace_id AND t.record_id = OLD.id
+        AND t.field_name::text = ANY (TG_ARGV);
+    DELETE FROM embedding_failures f WHERE f.workspace_id = OLD.workspace_id
+        AND f.record_id = OLD.id AND f.field_name::text = ANY (TG_ARGV);
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER forget_record AFTER DELETE ON clients
+    FOR EACH ROW EXECUTE FUNCTION forget_record('medical_history', 'notes');
+CREATE TRIGGER forget_record AFTER DELETE ON sessions
+    FOR EACH ROW EXECUTE FUNCTION forget_record('subjective', 'objective', 'assessment', 'plan');
+
 -- A queue that only grows by INSERT: a write never waits for a worker that holds an older job of
 -- the same record. A claim is a row lock, so a dead worker's claim ends with its connection.
 CREATE TABLE embedding_jobs (
@@ -104,11 +151,9 @@ CREATE TABLE embedding_jobs (
     priority smallint NOT NULL DEFAULT 0,   -- 0: a write of the application; 1: bulk work
     attempts integer NOT NULL DEFAULT 0,
     run_after timestamptz NOT NULL DEFAULT now(),
-    failed_reason text,                     -- set: given up until the record is written again
     created_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX embedding_jobs_due ON embedding_jobs (workspace_id, priority, id)
-    WHERE failed_reason IS NULL;
+CREATE INDEX embedding_jobs_due ON embedding_jobs (workspace_id, priority, id);
 CREATE INDEX embedding_jobs_by_record ON embedding_jobs (workspace_id, record_id);
 
 CREATE TABLE ai_query_cache (
@@ -163,8 +208,8 @@ DECLARE
     tenant_table text;
 BEGIN
     FOREACH tenant_table IN ARRAY ARRAY[
-        'clients', 'sessions', 'client_vectors', 'session_vectors', 'embedding_jobs',
-        'ai_query_cache', 'audit_events', 'api_keys'
+        'clients', 'sessions', 'client_vectors', 'session_vectors', 'record_terms',
+        'embedding_failures', 'embedding_jobs', 'ai_query_cache', 'audit_events', 'api_keys'
     ] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', tenant_table);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', tenant_table);
@@ -192,7 +237,7 @@ BEGIN
         EXIT WHEN found_count >= most;
         PERFORM set_config('app.workspace_id', workspace::text, true);
         IF EXISTS (
-            SELECT FROM embedding_jobs WHERE failed_reason IS NULL AND run_after <= now()
+            SELECT FROM embedding_jobs WHERE run_after <= now()
         ) THEN
             found_count := found_count + 1;
             RETURN NEXT workspace;
@@ -213,7 +258,7 @@ BEGIN
     FOR workspace IN SELECT id FROM workspace_ids LOOP
         PERFORM set_config('app.workspace_id', workspace::text, true);
         SELECT count(DISTINCT (record_type, record_id)) INTO waiting
-        FROM embedding_jobs WHERE failed_reason IS NULL;
+        FROM embedding_jobs;
         total := total + waiting;
     END LOOP;
     PERFORM set_config('app.workspace_id', coalesce(before, ''), true);

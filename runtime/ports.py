@@ -167,6 +167,19 @@ class PassageStore(Protocol):
         """
         ...
 
+    async def search_text(
+        self, workspace_id: UUID, question: str, *, client_id: UUID | None, limit: int
+    ) -> list[Passage]:
+        """Return up to `limit` passages that share words with the question, best first.
+
+        Each is of another field of a record, found as soon as it is written. `similarity` is an
+        estimate on the same scale: the share of the question's words that stand in the field, rare
+        ones weighing more, below 1. A question of nothing but stop words finds none.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        ...
+
 
 class RecordStore(Protocol):
     """Clients and sessions of one workspace. Each write also queues what must be embedded again."""

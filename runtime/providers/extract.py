@@ -17,6 +17,7 @@ from typing import Final
 from runtime.messages import ChatDocument
 from runtime.sentences import sentences
 from runtime.splitting import estimate_tokens
+from runtime.stems import stems_of
 
 SHORTLIST_TOKENS: Final = 350
 """What is embedded for one question: 0.4 s, at 1.05 ms a token on one core (0.5 s at 450 would only
@@ -36,25 +37,6 @@ is asked of a passage: a sentence alone in the other language is far from any qu
 SHARE_OF_BEST: Final = 0.75
 """A further sentence must fit nearly as well as the best, or it only dilutes the answer."""
 REPEATED_SHARE: Final = 0.8
-
-_WORD: Final = re.compile(r"\w+(?:[.,:/'\"׳״-]\w+)*")
-_POINTS: Final = re.compile(r"[\u0591-\u05c7]")
-_STOPWORDS: Final = frozenset(
-    re.findall(
-        r"\S+",
-        """a about after also am an and any are as at be been before but by can client could did do
-        does for from had has have he her him his how i if in into is it its me my of on or our
-        patient she so than that the their them there these they this to was we were what when
-        where which who whom whose why will with would you your
-        אבל או איזה איזו איך אילו אין איפה אל אם את אתה באיזה באיזו בין גם דרך הוא היא היה היו הייתה
-        הם הן האם זאת זה זו יותר יש כי כמה כל לא לאיזה לו לה להם לפי מאיזה מה מהו מהי מי מטופל
-        מטופלת מתי על עד עוד עם של שלה שלו שלהם""",
-    )
-)
-_HEBREW_PREFIXES: Final = "והבלמשכ"
-_HEBREW_ENDINGS: Final = re.compile(r"(?:יות|ים|ות|ית|[התי])$")
-_ENGLISH_ENDINGS: Final = re.compile(r"(?:'s|ing|edly|ed|es|ly|s|e)$")
-_SHORTEST_STEM: Final = 3
 
 _ASKS_FOR_A_NUMBER: Final = re.compile(
     r"\b(?:when|since|how (?:much|many|often|long|old)|what (?:time|day|date|year|dose))\b"
@@ -120,24 +102,6 @@ def choose(
         if enough and not any(_repeats(sentence, other) for other in chosen):
             chosen.append(sentence)
     return chosen[:MOST_SENTENCES]
-
-
-def stems_of(text: str) -> frozenset[str]:
-    """Return the words that carry meaning, cut to their stems; numbers whole."""
-    words = (word.casefold() for word in _WORD.findall(_POINTS.sub("", text)))
-    return frozenset(_stem(word) for word in words if word not in _STOPWORDS)
-
-
-def _stem(word: str) -> str:
-    if any(map(str.isdigit, word)):
-        return word
-    if not "א" <= word[-1] <= "ת":
-        stem = _ENGLISH_ENDINGS.sub("", word)
-        return stem if len(stem) >= _SHORTEST_STEM else word
-    while len(word) > _SHORTEST_STEM and word[0] in _HEBREW_PREFIXES:
-        word = word[1:]
-    stem = _HEBREW_ENDINGS.sub("", word)
-    return stem if len(stem) >= _SHORTEST_STEM else word
 
 
 def _split(document: ChatDocument) -> Iterator[tuple[int, str, frozenset[str]]]:

@@ -38,6 +38,14 @@ class FieldText:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedField:
+    """A field whose text the model will never embed, and the class of the error."""
+
+    field: FieldText
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class EmbeddedField:
     """A field, how it was cut, and a vector for each part, in order."""
 
@@ -92,6 +100,8 @@ class EmbeddingJobs:
     async def enqueue_missing(self, workspace_id: UUID, model: EmbeddingModel) -> int:
         """Queue each record that lacks current vectors of the model; return how many.
 
+        A text that failed under this model is left alone until it changes.
+
         Raises: DatabaseUnavailable, StatementTimeout.
         """
         async with self._database.workspace(workspace_id) as connection:
@@ -101,6 +111,14 @@ class EmbeddingJobs:
             )
         return int(queued)
 
+    async def count_failed(self, workspace_id: UUID, model: EmbeddingModel) -> int:
+        """Return how many of its records have a text that the model will never embed.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        async with self._database.workspace(workspace_id) as connection:
+            return int(await connection.fetch_value(QUERIES["count_failed"], model.key))
+
     @asynccontextmanager
     async def claim(self, workspace_id: UUID, *, limit: int) -> AsyncIterator[Claim]:
         """Take the records of up to `limit` due jobs for as long as the block runs.
@@ -109,10 +127,12 @@ class EmbeddingJobs:
         """
         async with self._database.workspace(workspace_id) as connection:
             jobs: dict[RecordKey, list[int]] = {}
+            attempts: dict[RecordKey, int] = {}
             for row in await connection.fetch(QUERIES["claim_jobs"], limit):
                 record = RecordKey(cast("RecordType", row["record_type"]), row["record_id"])
                 jobs.setdefault(record, []).append(row["id"])
-            yield Claim(connection, jobs)
+                attempts[record] = max(attempts.get(record, 0), row["attempts"])
+            yield Claim(connection, jobs, attempts)
 
     def notifications(self) -> AbstractAsyncContextManager[Wake]:
         """Listen for new jobs; behind PgBouncer in transaction mode none is ever heard.
@@ -125,19 +145,30 @@ class EmbeddingJobs:
 class Claim:
     """Records taken for this transaction alone. Those neither completed nor put off stay queued."""
 
-    def __init__(self, connection: Connection, jobs: dict[RecordKey, list[int]]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        jobs: dict[RecordKey, list[int]],
+        attempts: dict[RecordKey, int],
+    ) -> None:
         self._connection = connection
         self._jobs = jobs
+        self._attempts = attempts
+        self._deleting: set[RecordKey] = set()
 
     @property
     def records(self) -> Sequence[RecordKey]:
         """The records to embed, most urgent first."""
         return tuple(self._jobs)
 
+    def count_attempts(self, record: RecordKey) -> int:
+        """Return how often this record was put off."""
+        return self._attempts[record]
+
     async def read_outdated(self, model: EmbeddingModel) -> list[FieldText]:
         """Return the fields that have a text and no current vectors of this model.
 
-        A record that is gone has none.
+        A text that is known to have failed under it is left out; a record that is gone has none.
         """
         outdated: list[FieldText] = []
         for kind, ids in _by_type(self.records):
@@ -146,31 +177,44 @@ class Claim:
                 FieldText(RecordKey(kind, row["id"]), name, row[name])
                 for row in rows
                 for name in FIELDS[kind]
-                if row[name] and name not in row["current"]
+                if row[name] and name not in row["settled"]
             ]
         return outdated
 
-    async def complete(
-        self, records: Collection[RecordKey], fields: Iterable[EmbeddedField], model: EmbeddingModel
-    ) -> None:
-        """Store the vectors of these records' fields, and take the records off the queue.
+    async def store(self, fields: Sequence[EmbeddedField], model: EmbeddingModel) -> None:
+        """Store the vectors of these fields.
 
-        What a field's change meanwhile has made stale goes again at once, and is left to the job of
-        that change; a record that is being deleted just now is left to the next claim.
+        A record that is being deleted just now is left to the next claim.
         """
-        fields = list(fields)
         for kind, ids in _by_type({embedded.field.record for embedded in fields}):
-            rows = await self._connection.fetch(QUERIES[f"hold_{kind}s"], ids)
-            held = {RecordKey(kind, row["id"]) for row in rows}
-            records = set(records) - ({RecordKey(kind, id_) for id_ in ids} - held)
-            await self._store(
-                kind, [embedded for embedded in fields if embedded.field.record in held], model
-            )
+            held = await self._hold(kind, ids)
+            kept = [embedded for embedded in fields if embedded.field.record in held]
+            await self._store_vectors(kind, kept, model)
+
+    async def give_up(self, failures: Sequence[FailedField], model: EmbeddingModel) -> None:
+        """Note that these texts failed for good: none is read again before it changes."""
+        for kind, ids in _by_type({failed.field.record for failed in failures}):
+            held = await self._hold(kind, ids)
+            rows = [
+                (failed.field.record.id, failed.field.name, _hash(failed.field.text), failed.reason)
+                for failed in failures
+                if failed.field.record in held
+            ]
+            if rows:
+                columns = map(list, zip(*rows, strict=True))
+                await self._connection.execute(QUERIES["store_failures"], model.key, *columns)
+
+    async def complete(self, records: Collection[RecordKey]) -> None:
+        """Take these records off the queue, unless one is being deleted just now.
+
+        What a field's change meanwhile has made stale goes at once; the new text is left to the job
+        of that change.
+        """
+        records = set(records) - self._deleting
         for kind, ids in _by_type(records):
             await self._connection.execute(QUERIES[f"forget_stale_{kind}_vectors"], ids)
-        await self._connection.execute(
-            QUERIES["finish_jobs"], self._ids(records), [record.id for record in records]
-        )
+            await self._connection.execute(QUERIES[f"forget_stale_{kind}_failures"], ids)
+        await self._connection.execute(QUERIES["finish_jobs"], self._ids(records))
 
     async def postpone(self, records: Collection[RecordKey]) -> None:
         """Put these off for a while that doubles with every attempt."""
@@ -178,14 +222,14 @@ class Claim:
             QUERIES["postpone_jobs"], self._ids(records), BACKOFF_FIRST_S, BACKOFF_MOST_S
         )
 
-    async def give_up(self, records: Collection[RecordKey], reason: str) -> None:
-        """Mark these as failed until they are written again or backfilled.
+    async def _hold(self, kind: RecordType, ids: list[UUID]) -> set[RecordKey]:
+        """Return those of the records that cannot be deleted before this claim ends."""
+        rows = await self._connection.fetch(QUERIES[f"hold_{kind}s"], ids)
+        held = {RecordKey(kind, row["id"]) for row in rows}
+        self._deleting |= {RecordKey(kind, id_) for id_ in ids} - held
+        return held
 
-        `reason` is the class of the error, never its text.
-        """
-        await self._connection.execute(QUERIES["give_up_jobs"], self._ids(records), reason)
-
-    async def _store(
+    async def _store_vectors(
         self, kind: RecordType, fields: Sequence[EmbeddedField], model: EmbeddingModel
     ) -> None:
         rows = [

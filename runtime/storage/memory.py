@@ -6,8 +6,9 @@ queued here: `embed` stands for the worker.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -25,6 +26,7 @@ from runtime.messages import (
     EmbeddingModel,
     Passage,
     RecordKey,
+    RecordType,
     Session,
     Span,
     Vector,
@@ -36,6 +38,13 @@ from runtime.storage.records import (
     require_valid,
     require_valid_client,
     require_valid_session,
+)
+from runtime.storage.terms import (
+    FoundField,
+    asked_terms,
+    bm25_part,
+    count_terms,
+    read_passages,
 )
 
 
@@ -58,6 +67,22 @@ class _Workspace:
 
     def find(self, record: RecordKey) -> Client | Session | None:
         return (self.clients if record.type == "client" else self.sessions).get(record.id)
+
+    def list_fields(self) -> Iterator[FoundField]:
+        records: list[Client | Session] = [*self.clients.values(), *self.sessions.values()]
+        for record in records:
+            kind: RecordType = "client" if isinstance(record, Client) else "session"
+            client = record if isinstance(record, Client) else self.clients[record.client_id]
+            for name in FIELDS[kind]:
+                yield FoundField(
+                    record=RecordKey(kind, record.id),
+                    client_id=client.id,
+                    client_name=client.name,
+                    session_date=record.session_date if isinstance(record, Session) else None,
+                    field_name=name,
+                    text=getattr(record, name),
+                    similarity=0.0,
+                )
 
 
 class InMemoryRecordStore:
@@ -165,6 +190,36 @@ class InMemoryPassageStore:
         ]
         return sorted(found, key=lambda passage: -passage.similarity)[:limit]
 
+    async def search_text(
+        self, workspace_id: UUID, question: str, *, client_id: UUID | None, limit: int
+    ) -> list[Passage]:
+        """As the port, weighing words as the statement `search_terms` does."""
+        asked = asked_terms(question)
+        workspace = self._records.workspaces[workspace_id]
+        counted = [(found, count_terms(found.text)) for found in workspace.list_fields()]
+        fields = 4 * len(workspace.sessions) + 2 * len(workspace.clients)
+        weights = {
+            term: _weigh(fields, sum(term in terms.occurrences for _, terms in counted))
+            for term in asked
+        }
+        total = sum(weights.values())
+        found = [
+            replace(
+                field,
+                similarity=sum(
+                    weights[term] * bm25_part(terms.occurrences[term], terms.length)
+                    for term in asked
+                    if term in terms.occurrences
+                )
+                / total,
+            )
+            for field, terms in counted
+            if client_id in (None, field.client_id)
+            and not terms.occurrences.keys().isdisjoint(asked)
+        ]
+        found.sort(key=lambda field: -field.similarity)
+        return list(read_passages(found[:limit], asked))
+
 
 class InMemoryKeyStore:
     """`KeyStore`, and what the `key` commands need."""
@@ -225,3 +280,8 @@ def _read_passage(workspace: _Workspace, stored: _StoredVector, vector: Vector) 
         text=stored.field_text[stored.span.start : stored.span.end],
         similarity=calibrate(stored.model, cosine),
     )
+
+
+def _weigh(fields: int, holding: int) -> float:
+    """Return the weight of a term that so many of the fields hold: the rarer, the more."""
+    return math.log(1 + max(fields - holding + 0.5, 0.5) / (holding + 0.5))

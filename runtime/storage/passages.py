@@ -10,6 +10,15 @@ from runtime.errors import RetrievalError
 from runtime.messages import EmbeddingModel, Passage, RecordKey, RecordType, Vector
 from runtime.storage.pool import Database, Row
 from runtime.storage.queries import QUERIES
+from runtime.storage.terms import (
+    AVERAGE_TERMS,
+    K1,
+    MOST_FIELDS_READ,
+    B,
+    FoundField,
+    asked_terms,
+    read_passages,
+)
 
 
 class PostgresPassageStore:
@@ -40,6 +49,29 @@ class PostgresPassageStore:
             )
         return [_read_passage(row, model) for row in rows]
 
+    async def search_text(
+        self, workspace_id: UUID, question: str, *, client_id: UUID | None, limit: int
+    ) -> list[Passage]:
+        """Return up to `limit` passages that share words with the question, best first.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        terms = asked_terms(question)
+        if not terms:
+            return []
+        async with self._database.workspace(workspace_id) as connection:
+            rows = await connection.fetch(
+                QUERIES["search_terms"],
+                terms,
+                client_id,
+                limit,
+                K1,
+                B,
+                AVERAGE_TERMS,
+                MOST_FIELDS_READ,
+            )
+        return list(read_passages((_read_field(row) for row in rows), terms))
+
 
 def require_dimensions(vector: Vector, model: EmbeddingModel) -> None:
     """Return if the vector has the model's length.
@@ -64,4 +96,16 @@ def _read_passage(row: Row, model: EmbeddingModel) -> Passage:
         end=row["part_end"],
         text=row["text"],
         similarity=calibrate(model, 1 - row["distance"]),
+    )
+
+
+def _read_field(row: Row) -> FoundField:
+    return FoundField(
+        record=RecordKey(cast("RecordType", row["record_type"]), row["record_id"]),
+        client_id=row["client_id"],
+        client_name=row["client_name"],
+        session_date=row["session_date"],
+        field_name=row["field_name"],
+        text=row["text"],
+        similarity=row["similarity"],
     )

@@ -79,7 +79,7 @@ ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE workspaces.name <> exc
 -- put_clients --
 -- Upsert clients; for those that changed, forget the vectors of the texts that changed, queue one
 -- job each (priority $5) and wake a worker. Unchanged ones are not touched. The workspace's row is
--- made with its first client.
+-- made with its first client. The ids of those written are returned: their terms are next.
 WITH workspace AS (
     INSERT INTO workspaces (id, name)
     VALUES (current_workspace(), current_workspace()::text) ON CONFLICT (id) DO NOTHING
@@ -100,12 +100,13 @@ WITH workspace AS (
         CASE v.field_name WHEN 'medical_history' THEN w.medical_history ELSE w.notes END, 'UTF8'))
 ), queued AS (
     INSERT INTO embedding_jobs (workspace_id, record_type, record_id, priority)
-    SELECT current_workspace(), 'client', w.id, $5::smallint FROM written w RETURNING 1
+    SELECT current_workspace(), 'client', w.id, $5::smallint FROM written w
+    RETURNING record_id
 ), counted AS (
-    SELECT count(*) AS stored FROM queued
+    SELECT array_agg(record_id) AS stored FROM queued
 )
-SELECT stored, '{}'::uuid[] AS orphans,
-    CASE WHEN stored > 0 THEN pg_notify('embedding_jobs', current_workspace()::text) END
+SELECT coalesce(stored, '{}') AS stored, '{}'::uuid[] AS orphans,
+    CASE WHEN stored IS NOT NULL THEN pg_notify('embedding_jobs', current_workspace()::text) END
 FROM counted;
 
 -- put_sessions --
@@ -140,22 +141,39 @@ WITH given AS (
             WHEN 'assessment' THEN w.assessment ELSE w.plan END, 'UTF8'))
 ), queued AS (
     INSERT INTO embedding_jobs (workspace_id, record_type, record_id, priority)
-    SELECT current_workspace(), 'session', w.id, $8::smallint FROM written w RETURNING 1
+    SELECT current_workspace(), 'session', w.id, $8::smallint FROM written w
+    RETURNING record_id
 ), counted AS (
-    SELECT count(*) AS stored FROM queued
+    SELECT array_agg(record_id) AS stored FROM queued
 )
-SELECT stored,
+SELECT coalesce(stored, '{}') AS stored,
     ARRAY(SELECT g.id FROM given g WHERE g.client_id NOT IN (SELECT id FROM known)) AS orphans,
-    CASE WHEN stored > 0 THEN pg_notify('embedding_jobs', current_workspace()::text) END
+    CASE WHEN stored IS NOT NULL THEN pg_notify('embedding_jobs', current_workspace()::text) END
 FROM counted;
 
+-- forget_terms --
+-- Forget the terms that these fields ($2) of these records had. A statement after the one that wrote
+-- the records: it sees the terms of whoever wrote them last, for whose commit that one has waited.
+DELETE FROM record_terms
+WHERE record_id = ANY ($1::uuid[]) AND field_name = ANY ($2::text[]::record_field[]);
+
+-- store_terms --
+-- Store one row for each term of a field. Sorted, so that those of one term lie together.
+INSERT INTO record_terms
+    (workspace_id, record_id, field_name, field_terms, term, occurrences)
+SELECT current_workspace(), g.record_id, g.field_name::record_field, g.field_terms, g.term,
+    g.occurrences
+FROM unnest($1::uuid[], $2::text[], $3::smallint[], $4::bigint[], $5::smallint[])
+    AS g (record_id, field_name, field_terms, term, occurrences)
+ORDER BY g.term;
+
 -- delete_client --
--- Delete a client; its sessions and all their vectors go with it. Jobs stay: a worker that finds
--- no record drops them, and a delete never waits for a worker's claim.
+-- Delete a client; its sessions and all their vectors and terms go with it. Jobs stay: a worker that
+-- finds no record drops them, and a delete never waits for a worker's claim.
 DELETE FROM clients WHERE id = $1 RETURNING id;
 
 -- delete_session --
--- Delete a session and its vectors.
+-- Delete a session, its vectors and its terms.
 DELETE FROM sessions WHERE id = $1 RETURNING id;
 
 -- --- Passages ---------------------------------------------------------------------------------
@@ -195,6 +213,53 @@ FROM fields
 WHERE content_hash = sha256(convert_to(field, 'UTF8'))
 ORDER BY distance, record_type, record_id, field_name, part LIMIT $4;
 
+-- search_terms --
+-- The fields that best match terms ($1), of one client ($2) or of all, with their texts, by BM25
+-- (k1 $4, b $5, average length $6). Terms are admitted from the rarest on until they stand in
+-- $7 fields together: what is in every second field says little and costs most. How often one
+-- stands is counted no further than that either. `similarity` is BM25 as a share of what a field of
+-- average length reaches that holds every word of the question once, those nobody wrote included.
+WITH asked AS MATERIALIZED (
+    SELECT g.term, counted.fields FROM unnest($1::bigint[]) AS g (term)
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS fields FROM (
+            SELECT FROM record_terms t WHERE t.term = g.term LIMIT $7::integer) AS capped
+    ) AS counted
+), workspace AS MATERIALIZED (
+    SELECT 4 * (SELECT count(*) FROM sessions) + 2 * (SELECT count(*) FROM clients) AS fields
+), weighed AS MATERIALIZED (
+    SELECT a.term, a.fields, ln(1 + greatest(w.fields - a.fields + 0.5, 0.5)::float8
+            / (a.fields + 0.5)) AS weight,
+        sum(a.fields) OVER (ORDER BY a.fields, a.term) AS reading
+    FROM asked a, workspace w
+), admitted AS MATERIALIZED (
+    SELECT term, weight FROM weighed WHERE fields > 0 AND (reading <= $7 OR reading = fields)
+), best AS MATERIALIZED (
+    SELECT t.record_id, t.field_name,
+        sum(a.weight * t.occurrences * ($4::float8 + 1) / (t.occurrences
+            + $4 * (1 - $5::float8 + $5 * t.field_terms / $6::float8))) AS bm25
+    FROM admitted a CROSS JOIN LATERAL (
+        SELECT r.record_id, r.field_name, r.occurrences, r.field_terms FROM record_terms r
+        WHERE r.term = a.term OFFSET 0
+    ) AS t
+    WHERE $2::uuid IS NULL OR t.record_id = $2
+        OR t.record_id IN (SELECT s.id FROM sessions s WHERE s.client_id = $2)
+    GROUP BY t.record_id, t.field_name
+    ORDER BY bm25 DESC, t.record_id, t.field_name LIMIT $3::integer
+)
+SELECT CASE WHEN s.id IS NULL THEN 'client' ELSE 'session' END AS record_type,
+    b.record_id, b.field_name::text AS field_name, s.session_date, c.id AS client_id,
+    c.name AS client_name, b.bm25 / (SELECT sum(weight) FROM weighed) AS similarity,
+    CASE b.field_name WHEN 'subjective' THEN s.subjective WHEN 'objective' THEN s.objective
+        WHEN 'assessment' THEN s.assessment WHEN 'plan' THEN s.plan
+        WHEN 'medical_history' THEN c.medical_history ELSE c.notes END AS text
+FROM best b
+LEFT JOIN sessions s ON s.id = b.record_id
+    AND b.field_name IN ('subjective', 'objective', 'assessment', 'plan')
+JOIN clients c ON c.id = coalesce(s.client_id, b.record_id)
+WHERE $2 IS NULL OR c.id = $2
+ORDER BY b.bm25 DESC, b.record_id, b.field_name;
+
 -- --- The queue --------------------------------------------------------------------------------
 
 -- list_workspaces --
@@ -212,39 +277,52 @@ SELECT embedding_backlog();
 -- count_due --
 -- How many records of this workspace could be embedded now; some may be in other hands already.
 SELECT count(DISTINCT (record_type, record_id)) FROM embedding_jobs
-WHERE failed_reason IS NULL AND run_after <= now();
+WHERE run_after <= now();
 
 -- claim_jobs --
 -- Take up to $1 due jobs of this workspace for as long as the transaction lives. The row locks keep
 -- two workers off one job, the advisory locks off two jobs of one record.
 WITH due AS MATERIALIZED (
     SELECT id, record_type, record_id, attempts, priority FROM embedding_jobs
-    WHERE failed_reason IS NULL AND run_after <= now()
+    WHERE run_after <= now()
     ORDER BY priority, id LIMIT $1 FOR UPDATE SKIP LOCKED
 )
-SELECT id, record_type, record_id FROM due
+SELECT id, record_type, record_id, attempts FROM due
 WHERE pg_try_advisory_xact_lock(
     hashtextextended(concat(current_workspace(), record_type, record_id), 0))
 ORDER BY priority, id;
 
 -- read_clients --
--- The texts of these clients, and which of them have current vectors of the model.
+-- The texts of these clients, and which of them are settled for the model: they have current
+-- vectors, or are known never to get any.
 SELECT c.id, c.medical_history, c.notes, ARRAY(
-    SELECT v.field_name FROM client_vectors v
-    WHERE v.client_id = c.id AND v.embedding_model = $2 AND v.part = 0
-        AND v.content_hash = sha256(convert_to(
-            CASE v.field_name WHEN 'medical_history' THEN c.medical_history ELSE c.notes END,
-            'UTF8'))) AS current
+    SELECT f.name FROM (VALUES ('medical_history', c.medical_history), ('notes', c.notes))
+        AS f (name, text)
+    WHERE EXISTS (
+        SELECT FROM client_vectors v
+        WHERE v.client_id = c.id AND v.embedding_model = $2 AND v.field_name = f.name
+            AND v.part = 0 AND v.content_hash = sha256(convert_to(f.text, 'UTF8')))
+    OR EXISTS (
+        SELECT FROM embedding_failures e
+        WHERE e.record_id = c.id AND e.embedding_model = $2
+            AND e.field_name = f.name::record_field
+            AND e.content_hash = sha256(convert_to(f.text, 'UTF8')))) AS settled
 FROM clients c WHERE c.id = ANY ($1::uuid[]);
 
 -- read_sessions --
--- The texts of these sessions, and which of them have current vectors of the model.
+-- As read_clients.
 SELECT s.id, s.subjective, s.objective, s.assessment, s.plan, ARRAY(
-    SELECT v.field_name FROM session_vectors v
-    WHERE v.session_id = s.id AND v.embedding_model = $2 AND v.part = 0
-        AND v.content_hash = sha256(convert_to(
-            CASE v.field_name WHEN 'subjective' THEN s.subjective WHEN 'objective' THEN s.objective
-                WHEN 'assessment' THEN s.assessment ELSE s.plan END, 'UTF8'))) AS current
+    SELECT f.name FROM (VALUES ('subjective', s.subjective), ('objective', s.objective),
+        ('assessment', s.assessment), ('plan', s.plan)) AS f (name, text)
+    WHERE EXISTS (
+        SELECT FROM session_vectors v
+        WHERE v.session_id = s.id AND v.embedding_model = $2 AND v.field_name = f.name
+            AND v.part = 0 AND v.content_hash = sha256(convert_to(f.text, 'UTF8')))
+    OR EXISTS (
+        SELECT FROM embedding_failures e
+        WHERE e.record_id = s.id AND e.embedding_model = $2
+            AND e.field_name = f.name::record_field
+            AND e.content_hash = sha256(convert_to(f.text, 'UTF8')))) AS settled
 FROM sessions s WHERE s.id = ANY ($1::uuid[]);
 
 -- hold_clients --
@@ -289,10 +367,40 @@ ON CONFLICT (workspace_id, embedding_model, session_id, field_name, part) DO UPD
     content_hash = excluded.content_hash, part_start = excluded.part_start,
     part_end = excluded.part_end, embedding = excluded.embedding;
 
+-- forget_stale_client_failures --
+-- Delete the failures, of any model, of a text that these clients no longer have.
+DELETE FROM embedding_failures e USING clients c
+WHERE c.id = ANY ($1::uuid[]) AND e.record_id = c.id AND CASE e.field_name
+    WHEN 'medical_history' THEN e.content_hash <> sha256(convert_to(c.medical_history, 'UTF8'))
+    WHEN 'notes' THEN e.content_hash <> sha256(convert_to(c.notes, 'UTF8')) ELSE false END;
+
+-- forget_stale_session_failures --
+-- As forget_stale_client_failures.
+DELETE FROM embedding_failures e USING sessions s
+WHERE s.id = ANY ($1::uuid[]) AND e.record_id = s.id AND CASE e.field_name
+    WHEN 'subjective' THEN e.content_hash <> sha256(convert_to(s.subjective, 'UTF8'))
+    WHEN 'objective' THEN e.content_hash <> sha256(convert_to(s.objective, 'UTF8'))
+    WHEN 'assessment' THEN e.content_hash <> sha256(convert_to(s.assessment, 'UTF8'))
+    WHEN 'plan' THEN e.content_hash <> sha256(convert_to(s.plan, 'UTF8')) ELSE false END;
+
+-- store_failures --
+-- Note that the model ($1) will never embed these fields as they are, with the class of the error.
+INSERT INTO embedding_failures
+    (workspace_id, embedding_model, record_id, field_name, content_hash, reason)
+SELECT current_workspace(), $1, g.record_id, g.field_name::record_field, g.content_hash, g.reason
+FROM unnest($2::uuid[], $3::text[], $4::bytea[], $5::text[])
+    AS g (record_id, field_name, content_hash, reason)
+ON CONFLICT (workspace_id, record_id, field_name, embedding_model) DO UPDATE SET
+    content_hash = excluded.content_hash, reason = excluded.reason, failed_at = now();
+
+-- count_failed --
+-- How many records have a text that the model ($1) will never embed.
+SELECT count(DISTINCT (record_id, field_name IN ('medical_history', 'notes')))
+FROM embedding_failures WHERE embedding_model = $1;
+
 -- finish_jobs --
--- Remove jobs that are done ($1), and what was given up earlier of the same records ($2).
-DELETE FROM embedding_jobs
-WHERE id = ANY ($1::bigint[]) OR (record_id = ANY ($2::uuid[]) AND failed_reason IS NOT NULL);
+-- Remove jobs that are done.
+DELETE FROM embedding_jobs WHERE id = ANY ($1::bigint[]);
 
 -- postpone_jobs --
 -- Try these again later: after $2 seconds, doubling with each attempt, up to $3.
@@ -300,15 +408,10 @@ UPDATE embedding_jobs SET attempts = attempts + 1,
     run_after = now() + least($2::float8 * 2 ^ least(attempts, 30), $3) * interval '1 second'
 WHERE id = ANY ($1::bigint[]);
 
--- give_up_jobs --
--- Mark these as failed for good, with the class of the error.
-UPDATE embedding_jobs SET attempts = attempts + 1, failed_reason = $2
-WHERE id = ANY ($1::bigint[]);
-
 -- enqueue_missing --
--- Queue, as bulk work, each record that has a text without current vectors of the model and no job
--- that is still to run. Two of these at once may queue a record twice: the second job finds its
--- vectors there.
+-- Queue, as bulk work, each record that has a text without current vectors of the model, one not
+-- known to have failed, and no job. Two of these at once may queue a record twice: the second job
+-- finds its vectors there.
 WITH missing AS (
     SELECT 'client' AS record_type, c.id AS record_id FROM clients c
     WHERE EXISTS (
@@ -317,7 +420,12 @@ WITH missing AS (
         WHERE f.text ~ '\S' AND NOT EXISTS (
             SELECT FROM client_vectors v
             WHERE v.client_id = c.id AND v.embedding_model = $1 AND v.field_name = f.name
-                AND v.part = 0 AND v.content_hash = sha256(convert_to(f.text, 'UTF8'))))
+                AND v.part = 0 AND v.content_hash = sha256(convert_to(f.text, 'UTF8')))
+        AND NOT EXISTS (
+            SELECT FROM embedding_failures e
+            WHERE e.record_id = c.id AND e.embedding_model = $1
+                AND e.field_name = f.name::record_field
+                AND e.content_hash = sha256(convert_to(f.text, 'UTF8'))))
     UNION ALL
     SELECT 'session', s.id FROM sessions s
     WHERE EXISTS (
@@ -326,14 +434,18 @@ WITH missing AS (
         WHERE f.text ~ '\S' AND NOT EXISTS (
             SELECT FROM session_vectors v
             WHERE v.session_id = s.id AND v.embedding_model = $1 AND v.field_name = f.name
-                AND v.part = 0 AND v.content_hash = sha256(convert_to(f.text, 'UTF8'))))
+                AND v.part = 0 AND v.content_hash = sha256(convert_to(f.text, 'UTF8')))
+        AND NOT EXISTS (
+            SELECT FROM embedding_failures e
+            WHERE e.record_id = s.id AND e.embedding_model = $1
+                AND e.field_name = f.name::record_field
+                AND e.content_hash = sha256(convert_to(f.text, 'UTF8'))))
 ), queued AS (
     INSERT INTO embedding_jobs (workspace_id, record_type, record_id, priority)
     SELECT current_workspace(), m.record_type, m.record_id, 1 FROM missing m
     WHERE NOT EXISTS (
         SELECT FROM embedding_jobs j
-        WHERE j.record_type = m.record_type AND j.record_id = m.record_id
-            AND j.failed_reason IS NULL)
+        WHERE j.record_type = m.record_type AND j.record_id = m.record_id)
     RETURNING 1
 )
 SELECT count(*) FROM queued;

@@ -1,19 +1,28 @@
-"""Clients and sessions: upsert, delete, and queue what must be embedded again.
+"""Clients and sessions: upsert, delete, index their words, queue what must be embedded again.
 
 Called by the record routes and by the import. What happens to the queue is `jobs.py`'s business.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC
 from typing import Final
 from uuid import UUID
 
 from runtime.errors import InvalidRecord, RecordNotFound
-from runtime.messages import CLIENT_FIELDS, SESSION_FIELDS, BatchStored, Client, Session
+from runtime.messages import (
+    CLIENT_FIELDS,
+    FIELDS,
+    SESSION_FIELDS,
+    BatchStored,
+    Client,
+    RecordType,
+    Session,
+)
 from runtime.storage.pool import Connection, Database
 from runtime.storage.queries import QUERIES
+from runtime.storage.terms import count_terms
 
 _APPLICATION: Final = 0
 _BULK: Final = 1
@@ -21,7 +30,7 @@ _BULK: Final = 1
 
 
 class PostgresRecordStore:
-    """`RecordStore` and `BulkRecordStore` in PostgreSQL. A write is one statement."""
+    """`RecordStore` and `BulkRecordStore` in PostgreSQL. A write is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -153,7 +162,7 @@ async def _put_clients(connection: Connection, clients: Sequence[Client], *, pri
         priority,
     )
     assert row is not None
-    return int(row["stored"])
+    return await _index(connection, "client", clients, set(row["stored"]))
 
 
 async def _put_sessions(
@@ -169,4 +178,30 @@ async def _put_sessions(
         priority,
     )
     assert row is not None
-    return int(row["stored"]), tuple(row["orphans"])
+    stored = await _index(connection, "session", sessions, set(row["stored"]))
+    return stored, tuple(row["orphans"])
+
+
+async def _index(
+    connection: Connection,
+    kind: RecordType,
+    records: Sequence[Client | Session],
+    stored: Collection[UUID],
+) -> int:
+    """Make the records that were stored findable by their words; return how many there are."""
+    if stored:
+        ids = list(stored)
+        await connection.execute(QUERIES[f"forget_stale_{kind}_failures"], ids)
+        await connection.execute(QUERIES["forget_terms"], ids, list(FIELDS[kind]))
+        rows = [
+            (record.id, name, terms.length, term, occurrences)
+            for record in records
+            if record.id in stored
+            for name in FIELDS[kind]
+            for terms in (count_terms(getattr(record, name)),)
+            for term, occurrences in terms.occurrences.items()
+        ]
+        if rows:
+            columns = map(list, zip(*rows, strict=True))
+            await connection.execute(QUERIES["store_terms"], *columns)
+    return len(stored)

@@ -19,11 +19,13 @@ import asyncpg
 import numpy as np
 import pytest
 
-from runtime.backfill import EmbedRecords, drain
+from runtime.backfill import BATCH_RECORDS, MALFORMED_ATTEMPTS, EmbedRecords, drain
 from runtime.clock import ManualClock
 from runtime.errors import (
     ActorUnavailable,
     BadProviderResponse,
+    CircuitOpen,
+    ContentRefused,
     EmbeddingError,
     ProviderRejected,
     ProviderUnavailable,
@@ -43,28 +45,6 @@ DATE = datetime(2026, 3, 1, tzinfo=UTC)
 POISON = "This text the vendor refuses."
 
 
-class PickyEmbedder(FakeEmbedder):
-    """Fails on one text, with the error it was given."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self._error = error
-
-    async def embed_texts(
-        self,
-        texts: Sequence[str],
-        *,
-        input_type: InputType,
-        timeout_s: float,
-        priority: Priority = "interactive",
-    ) -> Embedded:
-        if POISON in texts:
-            raise self._error
-        return await super().embed_texts(
-            texts, input_type=input_type, timeout_s=timeout_s, priority=priority
-        )
-
-
 class Hold(asyncio.Event):
     """Tells when somebody waits for it. To look at the rows' locks would take them from a claim."""
 
@@ -75,6 +55,36 @@ class Hold(asyncio.Event):
     async def wait(self) -> Literal[True]:
         self.reached.set()
         return await super().wait()
+
+
+class PickyEmbedder(FakeEmbedder):
+    """Fails on one text for ever, with the error it was given; `refusing` holds up the first."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+        self.refusing: Hold | None = None
+        self.most_refused_in_a_row = 0
+        self._refused_in_a_row = 0
+
+    async def embed_texts(
+        self,
+        texts: Sequence[str],
+        *,
+        input_type: InputType,
+        timeout_s: float,
+        priority: Priority = "interactive",
+    ) -> Embedded:
+        if POISON in texts:
+            if self.refusing is not None:
+                await self.refusing.wait()
+            self._refused_in_a_row += 1
+            self.most_refused_in_a_row = max(self.most_refused_in_a_row, self._refused_in_a_row)
+            raise self._error
+        self._refused_in_a_row = 0
+        return await super().embed_texts(
+            texts, input_type=input_type, timeout_s=timeout_s, priority=priority
+        )
 
 
 class CrookedEmbedder(FakeEmbedder):
@@ -335,7 +345,8 @@ async def test_a_record_that_is_just_being_deleted_is_left_to_the_next_claim(
     [
         ProviderUnavailable("fake", "m", "embed", "HTTP 503", None),
         RateLimitError("fake", "m", "embed", "HTTP 429", None),
-        ProviderRejected("fake", "m", "embed", "HTTP 401", None),
+        CircuitOpen("fake", "m", "embed", "open", 30.0),
+        BadProviderResponse("fake", "m", "embed", "malformed", None),
         ActorUnavailable("embedding", "died"),
     ],
 )
@@ -374,15 +385,15 @@ async def test_attempts_come_less_and_less_often(
         await make_due(superuser)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        EmbeddingError("too long"),
-        BadProviderResponse("fake", "m", "embed", "malformed", None),
-        ProviderRejected("fake", "m", "embed", "HTTP 400", None),
-    ],
-)
-async def test_a_text_that_cannot_be_embedded_is_given_up_and_the_others_are_not(
+REFUSALS = [
+    EmbeddingError("too long"),
+    ProviderRejected("fake", "m", "embed", "HTTP 400", None),
+    ContentRefused("fake", "m", "embed", "filtered", None),
+]
+
+
+@pytest.mark.parametrize("error", REFUSALS)
+async def test_a_text_that_is_refused_is_noted_and_neither_its_record_nor_others_suffer(
     jobs: EmbeddingJobs,
     records: PostgresRecordStore,
     superuser: asyncpg.Connection,
@@ -395,11 +406,80 @@ async def test_a_text_that_cannot_be_embedded_is_given_up_and_the_others_are_not
 
     result = await picky.step(WORKSPACE)
 
-    assert (result.records, result.failed) == (4, 1)
-    [job] = await superuser.fetch("SELECT record_id, failed_reason FROM embedding_jobs")
-    assert tuple(job) == (sessions[1].id, type(error).__name__)
+    assert (result.records, result.failed, result.passages) == (4, 1, 7)
+    [failure] = await superuser.fetch(
+        "SELECT record_id, field_name::text, reason FROM embedding_failures"
+    )
+    assert tuple(failure) == (sessions[1].id, "plan", type(error).__name__)
+    assert await picky.count_failed(WORKSPACE) == 1
+    assert await picky.count_failed(OTHER) == 0
     assert await picky.count_backlog() == 0
+    assert await count_vectors(superuser) == 7
+
+
+@pytest.mark.parametrize("error", REFUSALS)
+async def test_a_lone_text_that_is_refused_is_given_up_where_any_other_would_be_embedded(
+    jobs: EmbeddingJobs, records: PostgresRecordStore, error: Exception
+) -> None:
+    picky = make_queue(jobs, PickyEmbedder(error))
+    await records.put_client(WORKSPACE, Client(CLIENT.id, "Noa", notes=POISON))
+
+    result = await picky.step(WORKSPACE)
+
+    assert (result.records, result.failed) == (1, 1)
+    assert (await picky.count_failed(WORKSPACE), await picky.count_backlog()) == (1, 0)
+
+
+async def test_a_refusal_of_everything_blames_no_text(
+    jobs: EmbeddingJobs, records: PostgresRecordStore, superuser: asyncpg.Connection
+) -> None:
+    """Such as that of a key which has expired."""
+    embedder = FakeEmbedder()
+    embedder.failures += [ProviderRejected("fake", "m", "embed", "HTTP 401", None)] * 20
+    await records.put_many(WORKSPACE, [CLIENT], make_sessions(2))
+    queue = make_queue(jobs, embedder)
+
+    assert (await queue.step(WORKSPACE)).failed == 3
+
+    assert (await queue.count_failed(WORKSPACE), await queue.count_backlog()) == (0, 3)
+    embedder.failures.clear()
+    await make_due(superuser)
+    await drain(queue)
     assert await count_vectors(superuser) == 6
+
+
+async def test_malformed_answers_for_one_text_are_put_down_to_the_moment_a_few_times(
+    jobs: EmbeddingJobs, records: PostgresRecordStore, superuser: asyncpg.Connection
+) -> None:
+    error = BadProviderResponse("fake", "m", "embed", "malformed", None)
+    picky = make_queue(jobs, PickyEmbedder(error))
+    await records.put_client(WORKSPACE, replace(CLIENT, notes=POISON))
+
+    for _ in range(MALFORMED_ATTEMPTS):
+        assert (await picky.step(WORKSPACE)).failed == 1
+        assert await picky.count_failed(WORKSPACE) == 0
+        assert await count_vectors(superuser) == 1, "its other field is not held up"
+        await make_due(superuser)
+    await picky.step(WORKSPACE)
+
+    assert await superuser.fetchval("SELECT reason FROM embedding_failures") == (
+        "BadProviderResponse"
+    )
+    assert await picky.count_backlog() == 0
+
+
+async def test_between_two_failures_of_one_text_others_succeed(
+    jobs: EmbeddingJobs, records: PostgresRecordStore
+) -> None:
+    """Or the search for it would open the circuit breaker, which counts failures in a row."""
+    embedder = PickyEmbedder(ProviderRejected("fake", "m", "embed", "HTTP 400", None))
+    await records.put_many(
+        WORKSPACE, [replace(CLIENT, medical_history=POISON)], make_sessions(BATCH_RECORDS - 1)
+    )
+
+    await make_queue(jobs, embedder).step(WORKSPACE)
+
+    assert embedder.most_refused_in_a_row == 3
 
 
 async def test_an_outage_while_a_text_is_searched_for_is_waited_for_once_and_blames_nothing(
@@ -415,29 +495,144 @@ async def test_an_outage_while_a_text_is_searched_for_is_waited_for_once_and_bla
     assert (result.records, result.failed) == (4, 4)
     assert (embedder.calls, embedder.failures) == ([], [])
     assert await superuser.fetchval("SELECT count(*) FROM embedding_jobs WHERE attempts = 1") == 4
-    assert await superuser.fetchval("SELECT count(failed_reason) FROM embedding_jobs") == 0
+    assert await superuser.fetchval("SELECT count(*) FROM embedding_failures") == 0
 
 
-async def test_what_was_given_up_is_tried_again_after_a_write_or_by_a_backfill(
+# --- What was given up ----------------------------------------------------------------------
+
+
+@pytest.fixture
+async def given_up(jobs: EmbeddingJobs, records: PostgresRecordStore) -> EmbedRecords:
+    """A queue whose embedder has refused one client's note for good."""
+    picky = make_queue(
+        jobs, PickyEmbedder(ProviderRejected("fake", "m", "embed", "HTTP 400", None))
+    )
+    await records.put_client(WORKSPACE, replace(CLIENT, notes=POISON))
+    await drain(picky)
+    return picky
+
+
+async def test_what_was_given_up_is_not_queued_again_unchanged(
+    given_up: EmbedRecords, records: PostgresRecordStore
+) -> None:
+    await records.put_client(WORKSPACE, replace(CLIENT, notes=POISON))
+
+    assert await given_up.enqueue_missing(WORKSPACE) == 0
+    assert await given_up.count_backlog() == 0
+    assert await given_up.count_failed(WORKSPACE) == 1
+
+
+async def test_what_was_given_up_is_not_tried_again_when_something_beside_it_changes(
+    given_up: EmbedRecords, jobs: EmbeddingJobs, records: PostgresRecordStore
+) -> None:
+    await records.put_client(
+        WORKSPACE, Client(CLIENT.id, "Noa B.", medical_history="None.", notes=POISON)
+    )
+    willing = FakeEmbedder()
+    await drain(make_queue(jobs, willing))
+
+    assert willing.calls == [("None.",)]
+    assert await given_up.count_failed(WORKSPACE) == 1
+
+
+async def test_what_was_given_up_is_tried_again_when_it_changes(
+    given_up: EmbedRecords, records: PostgresRecordStore, superuser: asyncpg.Connection
+) -> None:
+    await records.put_client(WORKSPACE, replace(CLIENT, notes="Reworded."))
+    assert await given_up.count_failed(WORKSPACE) == 0
+    await drain(given_up)
+
+    assert await count_vectors(superuser) == 2
+    assert await given_up.enqueue_missing(WORKSPACE) == 0
+
+
+async def test_a_session_that_was_given_up_is_tried_again_when_it_changes(
+    given_up: EmbedRecords, records: PostgresRecordStore, superuser: asyncpg.Connection
+) -> None:
+    session = replace(make_sessions(1)[0], objective=POISON)
+    await records.put_session(WORKSPACE, session)
+    await drain(given_up)
+    assert await given_up.count_failed(WORKSPACE) == 2
+
+    await records.put_session(WORKSPACE, replace(session, objective="Reworded."))
+    assert await given_up.count_failed(WORKSPACE) == 1
+    await drain(given_up)
+    assert await superuser.fetchval("SELECT count(*) FROM session_vectors") == 3
+
+
+async def test_another_model_may_try_what_one_has_given_up(
+    given_up: EmbedRecords, jobs: EmbeddingJobs, superuser: asyncpg.Connection
+) -> None:
+    other = make_queue(jobs, FakeEmbedder(64))
+
+    assert await other.enqueue_missing(WORKSPACE) == 1
+    await drain(other)
+
+    assert (
+        await superuser.fetchval(
+            "SELECT count(*) FROM client_vectors WHERE embedding_model = 'fake:trigrams:64'"
+        )
+        == 2
+    )
+    assert (await other.count_failed(WORKSPACE), await given_up.count_failed(WORKSPACE)) == (0, 1)
+
+
+async def test_a_text_that_changed_while_it_was_refused_is_tried_in_its_new_form(
     jobs: EmbeddingJobs, records: PostgresRecordStore, superuser: asyncpg.Connection
 ) -> None:
-    picky = make_queue(jobs, PickyEmbedder(EmbeddingError("too long")))
-    poisoned = Client(CLIENT.id, "Noa", notes=POISON)
-    await records.put_client(WORKSPACE, poisoned)
-    await drain(picky)
+    embedder = PickyEmbedder(ProviderRejected("fake", "m", "embed", "HTTP 400", None))
+    await records.put_client(WORKSPACE, Client(CLIENT.id, "Noa", notes=POISON))
+    queue = make_queue(jobs, embedder)
+    embedder.refusing = refusing = Hold()
+    step = asyncio.create_task(queue.step(WORKSPACE))
+    await asyncio.wait_for(refusing.reached.wait(), 10)
 
-    queue = make_queue(jobs, FakeEmbedder())
-    assert await queue.enqueue_missing(WORKSPACE) == 1
+    await records.put_client(WORKSPACE, Client(CLIENT.id, "Noa", notes="Reworded."))
+    refusing.set()
+    await step
     await drain(queue)
 
     assert await count_vectors(superuser) == 1
-    assert await superuser.fetchval("SELECT count(*) FROM embedding_jobs") == 0
+    assert await superuser.fetchval("SELECT count(*) FROM embedding_failures") == 0
+
+
+async def test_a_deleted_records_failures_go_with_it(
+    given_up: EmbedRecords, records: PostgresRecordStore, superuser: asyncpg.Connection
+) -> None:
+    session = replace(make_sessions(1)[0], plan=POISON)
+    await records.put_session(WORKSPACE, session)
+    await drain(given_up)
+
+    await records.delete_session(WORKSPACE, session.id)
+    assert await given_up.count_failed(WORKSPACE) == 1
+    await records.delete_client(WORKSPACE, CLIENT.id)
+
+    assert await superuser.fetchval("SELECT count(*) FROM embedding_failures") == 0
+
+
+async def test_a_record_that_is_deleted_while_it_is_refused_leaves_no_failure(
+    jobs: EmbeddingJobs, records: PostgresRecordStore, superuser: asyncpg.Connection
+) -> None:
+    embedder = PickyEmbedder(ProviderRejected("fake", "m", "embed", "HTTP 400", None))
+    embedder.refusing = refusing = Hold()
+    await records.put_client(WORKSPACE, Client(CLIENT.id, "Noa", notes=POISON))
+    step = asyncio.create_task(make_queue(jobs, embedder).step(WORKSPACE))
+    await asyncio.wait_for(refusing.reached.wait(), 10)
+
+    await records.delete_client(WORKSPACE, CLIENT.id)
+    refusing.set()
+    await step
+
+    assert await superuser.fetchval("SELECT count(*) FROM embedding_failures") == 0
+
+
+# --- Vectors that are none ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "vectors",
-    [np.ones((2, 3)), np.ones((1, 256)), np.zeros((2, 256)), np.full((2, 256), np.nan)],
-    ids=["wrong length", "too few", "zero", "not a number"],
+    [np.ones((2, 3)), np.ones((3, 256)), np.zeros((2, 256)), np.full((2, 256), np.nan)],
+    ids=["wrong length", "too many", "zero", "not a number"],
 )
 async def test_vectors_that_are_not_what_was_asked_for_are_never_stored(
     jobs: EmbeddingJobs,
@@ -447,12 +642,12 @@ async def test_vectors_that_are_not_what_was_asked_for_are_never_stored(
 ) -> None:
     await records.put_client(WORKSPACE, CLIENT)
 
-    result = await make_queue(jobs, CrookedEmbedder(vectors)).step(WORKSPACE)
+    queue = make_queue(jobs, CrookedEmbedder(vectors))
+    result = await queue.step(WORKSPACE)
 
     assert result.failed == 1
     assert await count_vectors(superuser) == 0
-    reason = await superuser.fetchval("SELECT failed_reason FROM embedding_jobs")
-    assert reason == "EmbeddingError"
+    assert (await queue.count_failed(WORKSPACE), await queue.count_backlog()) == (0, 1)
 
 
 # --- All workspaces -------------------------------------------------------------------------

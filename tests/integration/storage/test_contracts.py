@@ -21,6 +21,7 @@ from runtime.messages import (
     Span,
     Vector,
 )
+from runtime.splitting import cut
 from runtime.storage.jobs import EmbeddedField, EmbeddingJobs, FieldText
 from runtime.storage.keys import PostgresKeyStore
 from runtime.storage.memory import InMemoryKeyStore, InMemoryPassageStore, InMemoryRecordStore
@@ -65,7 +66,7 @@ class Stores:
         spans, vectors = zip(*parts, strict=True)
         embedded = EmbeddedField(FieldText(record, field_name, text), spans, np.stack(vectors))
         async with self.jobs.claim(workspace_id, limit=0) as claim:
-            await claim.complete([], [embedded], model)
+            await claim.store([embedded], model)
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -329,6 +330,200 @@ async def test_a_deleted_records_passages_are_gone(stores: Stores) -> None:
     await stores.records.delete_session(OURS, SESSION.id)
 
     assert await search(stores, at(0)) == []
+
+
+# --- Passages by their words ----------------------------------------------------------------
+
+
+async def find(stores: Stores, question: str, **changes: object) -> list[str]:
+    query = {"client_id": None, "limit": 10, **changes}
+    found = await stores.passages.search_text(OURS, question, **query)  # type: ignore[arg-type]
+    return [passage.text for passage in found]
+
+
+async def test_a_record_is_found_by_its_words_before_it_is_embedded(stores: Stores) -> None:
+    await seed(stores)
+
+    [passage] = await stores.passages.search_text(
+        OURS, "How does she sleep?", client_id=None, limit=10
+    )
+
+    assert passage.text == SESSION.subjective
+    assert (passage.part, passage.start, passage.end) == (0, 0, len(SESSION.subjective))
+    assert passage.record == RecordKey("session", SESSION.id)
+    assert type(passage.record.id) is UUID
+    assert (passage.client_id, passage.client_name) == (CLIENT.id, CLIENT.name)
+    assert (passage.session_date, passage.field_name) == (NOON, "subjective")
+
+
+async def test_a_clients_profile_is_found_by_its_words_without_a_date(stores: Stores) -> None:
+    await seed(stores)
+
+    [passage] = await stores.passages.search_text(OURS, "asthma", client_id=CLIENT.id, limit=10)
+
+    assert passage.record == RecordKey("client", CLIENT.id)
+    assert (passage.text, passage.session_date) == (CLIENT.medical_history, None)
+
+
+async def test_the_field_that_holds_more_and_rarer_words_comes_first(stores: Stores) -> None:
+    await seed(stores)
+    for word in ("Lithium", "Walks", "Walks", "Walks", "Sleeps"):
+        await stores.records.put_session(
+            OURS, replace(SESSION, id=uuid4(), subjective="", plan=f"{word} daily.")
+        )
+
+    both = replace(SESSION, id=uuid4(), subjective="Daily lithium, and walks.")
+    await stores.records.put_session(OURS, both)
+
+    found = await stores.passages.search_text(OURS, "lithium walk", client_id=None, limit=3)
+
+    assert [passage.text for passage in found] == [
+        "Daily lithium, and walks.", "Lithium daily.", "Walks daily.",
+    ]  # fmt: skip
+    assert all(0 < passage.similarity < 1 for passage in found)
+    assert found == sorted(found, key=lambda passage: -passage.similarity)
+
+
+async def test_similarity_is_the_share_of_the_questions_words_in_a_field(stores: Stores) -> None:
+    await seed(stores)
+
+    async def similarity(question: str) -> float:
+        [passage] = await stores.passages.search_text(OURS, question, client_id=None, limit=1)
+        return passage.similarity
+
+    whole = await similarity("asthma childhood")
+    half = await similarity("asthma unicorn")
+    assert whole == pytest.approx(0.95)
+    assert 0.3 < half < 0.65
+    assert await similarity("asthma unicorn dragon phoenix") < half
+
+
+async def test_hebrew_is_found_with_other_prefixes_endings_and_points(stores: Stores) -> None:
+    text = "התלוננה על כאבי ראש, ונוטלת תרופות. הַשֵּׁנָה משתפרת."
+    await stores.records.put_client(OURS, Client(CLIENT.id, "נועה", notes=text))
+
+    for question in ("האם יש לה כאב?", "מה עם השינה והתרופה", "שהתרופות", "נוטלות"):
+        assert await find(stores, question) == [text], question
+    assert await find(stores, "מה עם הילדים?") == []
+
+
+@pytest.mark.parametrize("question", ["", "what is the", "מה זה של", "? !", "\x00\n\u200f", "_"])
+async def test_a_question_without_a_word_of_meaning_finds_nothing(
+    stores: Stores, question: str
+) -> None:
+    await seed(stores)
+
+    assert await find(stores, question) == []
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "asthma\x00",
+        "asthma & | ! <-> :* ( ) '' \\ \" ; DROP TABLE clients; --",
+        "asthma" + "\ud83d" * 10,
+        "asthma " + " ".join(f"w{n}" for n in range(500))[:1990],
+        "asthma " + "ﷺ" * 1990,
+        "asthma " + "x" * 1990,
+    ],
+)
+async def test_no_question_breaks_the_search(stores: Stores, question: str) -> None:
+    await seed(stores)
+
+    assert await find(stores, question) == [CLIENT.medical_history]
+
+
+async def test_what_comes_from_a_long_field_is_the_part_that_holds_most_of_the_words(
+    stores: Stores,
+) -> None:
+    quiet = [f"Sentence {n} tells of another quiet night." for n in range(60)]
+    quiet[40] = "Her brother moved to Haifa 😴 in spring."
+    text = " ".join(quiet)
+    await stores.records.put_client(OURS, Client(CLIENT.id, "Noa", notes=text))
+
+    [passage] = await stores.passages.search_text(
+        OURS, "Did the brother move to Haifa?", client_id=None, limit=10
+    )
+
+    assert quiet[40] in passage.text
+    assert Span(passage.part, passage.start, passage.end) in cut(text)
+    assert passage.text == text[passage.start : passage.end] != text
+
+
+async def test_the_search_by_words_returns_no_more_than_the_limit(stores: Stores) -> None:
+    await seed(stores)
+    await stores.records.put_session(OURS, replace(SESSION, id=uuid4(), plan="Sleep, sleep."))
+
+    assert len(await find(stores, "sleep")) == 3
+    assert len(await find(stores, "sleep", limit=2)) == 2
+
+
+async def test_another_clients_words_are_left_out(stores: Stores) -> None:
+    await seed(stores)
+    other = Client(uuid4(), "Tal", notes="Sleeps.")
+    await stores.records.put_client(OURS, other)
+
+    assert await find(stores, "sleep", client_id=CLIENT.id) == [SESSION.subjective]
+    assert await find(stores, "sleep", client_id=other.id) == ["Sleeps."]
+    assert await find(stores, "sleep", client_id=uuid4()) == []
+
+
+async def test_a_client_and_a_session_may_have_the_same_id(stores: Stores) -> None:
+    await seed(stores)
+    other = Client(SESSION.id, "Tal", notes="Sleeps.")
+    await stores.records.put_client(OURS, other)
+
+    assert await find(stores, "sleep", client_id=other.id) == ["Sleeps."]
+    assert await find(stores, "sleep", client_id=CLIENT.id) == [SESSION.subjective]
+    await stores.records.delete_session(OURS, SESSION.id)
+    assert await find(stores, "sleep") == ["Sleeps."]
+
+
+async def test_another_workspaces_words_are_never_found(stores: Stores) -> None:
+    await seed(stores, THEIRS)
+
+    assert await find(stores, "asthma sleep") == []
+
+
+async def test_an_edit_and_a_delete_show_at_once_in_the_search_by_words(stores: Stores) -> None:
+    await seed(stores)
+
+    await stores.records.put_session(OURS, replace(SESSION, subjective="Wakes at dawn."))
+    assert await find(stores, "sleep") == []
+    assert await find(stores, "dawn") == ["Wakes at dawn."]
+
+    await stores.records.delete_session(OURS, SESSION.id)
+    assert await find(stores, "dawn") == []
+
+
+async def test_a_deleted_clients_sessions_are_found_no_more(stores: Stores) -> None:
+    await seed(stores)
+
+    await stores.records.delete_client(OURS, CLIENT.id)
+    await stores.records.put_client(OURS, CLIENT)
+
+    assert await find(stores, "sleep") == []
+    assert await find(stores, "asthma") == [CLIENT.medical_history]
+
+
+async def test_a_batch_is_found_by_its_words(stores: Stores) -> None:
+    await stores.records.put_many(OURS, [CLIENT], [SESSION])
+    await stores.records.put_many(OURS, [CLIENT], [replace(SESSION, plan="Sleep diary.")])
+
+    assert await find(stores, "asthma") == [CLIENT.medical_history]
+    assert sorted(await find(stores, "sleep")) == ["Sleep diary.", SESSION.subjective]
+
+
+async def test_a_session_moved_to_another_client_is_found_by_its_words_there(
+    stores: Stores,
+) -> None:
+    await seed(stores)
+    other = Client(uuid4(), "Tal")
+    await stores.records.put_client(OURS, other)
+    await stores.records.put_session(OURS, replace(SESSION, client_id=other.id))
+
+    assert await find(stores, "sleep", client_id=CLIENT.id) == []
+    assert await find(stores, "sleep", client_id=other.id) == [SESSION.subjective]
 
 
 # --- Keys -----------------------------------------------------------------------------------

@@ -29,6 +29,10 @@ SEEDS = {
         part_start, part_end, embedding, embedding_model, content_hash)
         VALUES ($1, '00000000-0000-0000-0000-000000000004', 'plan', 0, 0, 1, '[1]',
             $2::uuid::text, '')""",
+    "record_terms": """INSERT INTO record_terms (workspace_id, term, record_id, field_name,
+        occurrences, field_terms) VALUES ($1, 1, $2, 'plan', 1, 1)""",
+    "embedding_failures": """INSERT INTO embedding_failures (workspace_id, embedding_model,
+        record_id, field_name, content_hash, reason) VALUES ($1, 'm', $2, 'plan', '', 'r')""",
     "embedding_jobs": """INSERT INTO embedding_jobs (workspace_id, record_type, record_id)
         VALUES ($1, 'client', $2)""",
     "ai_query_cache": """INSERT INTO ai_query_cache (id, workspace_id, query_text, response,
@@ -203,6 +207,8 @@ async def test_the_runtime_role_may_do_no_more_than_it_needs(superuser: asyncpg.
         "sessions": read_and_write,
         "client_vectors": read_and_write,
         "session_vectors": read_and_write,
+        "record_terms": "DELETE INSERT SELECT",
+        "embedding_failures": read_and_write,
         "embedding_jobs": read_and_write,
         "ai_query_cache": read_and_write,
         "audit_events": "INSERT SELECT",

@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
-
 from runtime.messages import ChatDocument
 from runtime.providers.extract import (
     MOST_SENTENCES,
     SHORTLIST_TOKENS,
     choose,
     shortlist,
-    stems_of,
 )
 from runtime.splitting import estimate_tokens
 
 
 def documents(*texts: str) -> list[ChatDocument]:
     return [ChatDocument(marker, "Visit", text) for marker, text in enumerate(texts, start=1)]
-
-
-@pytest.mark.parametrize(
-    ("one", "two"),
-    [
-        ("sleeping", "sleeps"),
-        ("medications", "medication"),
-        ("Dana's", "dana"),
-        ("השינה", "שינה"),
-        ("ולאחיות", "לאחיות"),
-        ("טוֹב", "טוב"),
-    ],
-)
-def test_forms_of_a_word_share_a_stem(one: str, two: str) -> None:
-    assert stems_of(one) == stems_of(two) != frozenset()
-
-
-def test_numbers_stay_whole_and_small_words_are_left_out() -> None:
-    assert stems_of("What is the dose of 2.5 or 25?") == {"dos", "2.5", "25"}
-    assert stems_of("מה זה של 120/80") == {"120/80"}
 
 
 def test_a_sentence_that_shares_rare_words_comes_first() -> None:

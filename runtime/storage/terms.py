@@ -1,0 +1,125 @@
+"""The search by words: what is stored of a text, what is asked for, and how well they match.
+
+`records.py` stores the terms of what it writes, `passages.py` asks; `memory.py` matches as the
+statement `search_terms` does. A term is a hash of a stem: of one size, however long the word, and
+no note can be read out of an index. What a stem is, `stems.py` says.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from hashlib import blake2b
+from itertools import islice
+from typing import Final
+from uuid import UUID
+
+from runtime.messages import Passage, RecordKey, Span
+from runtime.splitting import cut
+from runtime.stems import list_stems
+
+K1: Final = 1.2
+B: Final = 0.6
+AVERAGE_TERMS: Final = 45.0
+"""BM25: how soon a repeated word says nothing new, how much more often a long field must say it,
+and what is neither long nor short.
+
+Source: Robertson & Zaragoza 2009, The Probabilistic Relevance Framework: K1 from 1.2 to 2, B from
+0.5 to 0.8. Measured on 1,169 labelled questions: hit@10 moves by less than 0.02 for K1 0.5 to 2 and
+B 0.4 to 0.75. The average is that of five labelled practices (40 to 99), a constant, so that a
+field's weight needs no other field.
+"""
+MOST_SIMILAR: Final = 0.95
+"""Words alone never mean that two texts say the same, which is what 1 stands for."""
+MOST_ASKED_TERMS: Final = 32
+MOST_FIELDS_READ: Final = 20_000
+"""Where a word stands in more fields, it finds none itself; only the rarest word asked for may.
+
+Source: measured, see docs/benchmarks.md: 30 ms.
+"""
+_MOST_FIELD_TERMS: Final = 10_000
+"""Different terms kept of one field, about two hundred pages; a pasted dump stores no more."""
+_MOST_COUNTED: Final = 32_767
+"""PostgreSQL's smallint."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldTerms:
+    """How often each term stands in a field, and how many there are with repetitions."""
+
+    length: int
+    occurrences: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundField:
+    """A field that shares words with a question, before it is cut."""
+
+    record: RecordKey
+    client_id: UUID
+    client_name: str
+    session_date: datetime | None
+    field_name: str
+    text: str
+    similarity: float
+
+
+def count_terms(text: str) -> FieldTerms:
+    """Return the terms of a field."""
+    counted = Counter(list_terms(text))
+    return FieldTerms(
+        min(counted.total(), _MOST_COUNTED),
+        {
+            term: min(times, _MOST_COUNTED)
+            for term, times in islice(counted.items(), _MOST_FIELD_TERMS)
+        },
+    )
+
+
+def asked_terms(question: str) -> list[int]:
+    """Return the different terms of a question, the first `MOST_ASKED_TERMS` of them."""
+    return list(dict.fromkeys(list_terms(question)))[:MOST_ASKED_TERMS]
+
+
+def list_terms(text: str) -> list[int]:
+    """Return the term of each word that carries meaning, in order."""
+    return [_hash(stem) for stem in list_stems(text)]
+
+
+def bm25_part(occurrences: int, length: int) -> float:
+    """Return what a term counts in a field, as a multiple of its weight: 1 for once in 45 words."""
+    return occurrences * (K1 + 1) / (occurrences + K1 * (1 - B + B * length / AVERAGE_TERMS))
+
+
+def read_passages(found: Iterable[FoundField], terms: Sequence[int]) -> Iterator[Passage]:
+    """Yield of each field the part that holds most of the terms, an early one where several do."""
+    for field in found:
+        span = _choose_part(field.text, frozenset(terms))
+        yield Passage(
+            record=field.record,
+            client_id=field.client_id,
+            client_name=field.client_name,
+            session_date=field.session_date,
+            field_name=field.field_name,
+            part=span.part,
+            start=span.start,
+            end=span.end,
+            text=field.text[span.start : span.end],
+            similarity=min(field.similarity, MOST_SIMILAR),
+        )
+
+
+def _choose_part(text: str, terms: frozenset[int]) -> Span:
+    def count_found(span: Span) -> int:
+        return len(terms.intersection(list_terms(text[span.start : span.end])))
+
+    return max(cut(text), key=count_found)
+
+
+@lru_cache(maxsize=32_768)
+def _hash(stem: str) -> int:
+    """Return PostgreSQL's bigint of a stem, the same in every process."""
+    return int.from_bytes(blake2b(stem.encode(), digest_size=8).digest(), signed=True)
