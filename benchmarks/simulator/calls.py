@@ -6,6 +6,7 @@ The `wire_*` files translate to and from these; nothing here knows a vendor's fo
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, TypeAlias
@@ -148,7 +149,17 @@ class Wire(Protocol):
 
 def estimate_tokens(text: str) -> int:
     """Return a quarter of the text's UTF-8 bytes, rounded up: the simulator's only token count."""
-    return -(-len(text.encode()) // BYTES_PER_TOKEN)
+    return -(-len(text.encode(errors="replace")) // BYTES_PER_TOKEN)
+
+
+def encoded(body: Json) -> bytes:
+    """Return JSON on one line, in UTF-8; half a surrogate pair becomes a question mark."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
+def typed_event(data: dict[str, Json]) -> bytes:
+    """Return a server-sent event that is named as its data's `type`."""
+    return b"event: %s\ndata: %s\n\n" % (str(data["type"]).encode(), encoded(data))
 
 
 def text_of(content: Json) -> str:
@@ -219,4 +230,4 @@ def positive(value: Json, name: str) -> int | None:
 
 
 def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(), digest_size=12).digest()
+    return hashlib.blake2b(text.encode(errors="replace"), digest_size=12).digest()

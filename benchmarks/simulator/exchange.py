@@ -7,7 +7,6 @@ that has its answer finds it counted, and one that leaves earlier is counted as 
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import socket
 import struct
@@ -21,7 +20,7 @@ from typing import Final, NoReturn
 from aiohttp import web
 
 from benchmarks.simulator.behaviour import Fault
-from benchmarks.simulator.calls import EventStream, Json, Reply, Wire, estimate_tokens
+from benchmarks.simulator.calls import EventStream, Json, Reply, Wire, encoded, estimate_tokens
 from benchmarks.simulator.lane import Visit
 
 QUOTA_STATUS: Final = {"cohere": 402, "anthropic": 402}
@@ -49,7 +48,7 @@ class Exchange:
     def refusal(self, status: int, message: str, *, outcome: str) -> web.Response:
         """Return an error of the simulator's own finding."""
         body = self.wire.error(status, message, self.number)
-        return self._response(_encoded(body), outcome=outcome, status=status)
+        return self._response(encoded(body), outcome=outcome, status=status)
 
     def rate_limited(self, wait_s: float) -> web.Response:
         """Return the 429 of a ceiling."""
@@ -59,8 +58,8 @@ class Exchange:
     async def whole(self, body: Json, fault: Fault | None) -> web.StreamResponse:
         """Send the answer, or what the fault leaves of it."""
         if fault is None:
-            return self._response(_encoded(body), outcome="ok")
-        content = _encoded(body)
+            return self._response(encoded(body), outcome="ok")
+        content = encoded(body)
         half = content[: len(content) // 2]
         if fault.kind == "malformed":
             return self._response(half, outcome="malformed")
@@ -164,7 +163,7 @@ class Exchange:
         quota = fault.kind == "quota"
         body = self.wire.error(status, _message(status), self.number, quota=quota)
         return self._response(
-            _encoded(body), outcome=outcome, status=status, retry_after=_retry_after(fault)
+            encoded(body), outcome=outcome, status=status, retry_after=_retry_after(fault)
         )
 
     def _response(
@@ -209,7 +208,3 @@ def _retry_after(fault: Fault) -> dict[str, str]:
     # Rounded up, since a date has whole seconds.
     at = datetime.now(UTC) + timedelta(seconds=fault.retry_after_s, milliseconds=999)
     return {"Retry-After": format_datetime(at, usegmt=True)}
-
-
-def _encoded(body: Json) -> bytes:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

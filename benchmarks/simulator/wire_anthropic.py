@@ -5,7 +5,6 @@ Source: docs.anthropic.com/en/api/messages, …/messages-streaming, …/errors; 
 
 from __future__ import annotations
 
-import json
 from typing import Final
 
 from benchmarks.simulator.calls import (
@@ -20,6 +19,7 @@ from benchmarks.simulator.calls import (
     positive,
     text_of,
     turns_of,
+    typed_event,
 )
 
 _KINDS: Final = {
@@ -88,11 +88,11 @@ class AnthropicWire:
         block: Json = {"type": "text", "text": ""}
         delta: Json = {"stop_reason": _stop(reply), "stop_sequence": None}
         return EventStream(
-            _event({"type": "message_start", "message": message})
-            + _event({"type": "content_block_start", "index": 0, "content_block": block})
-            + _event({"type": "ping"}),
+            typed_event({"type": "message_start", "message": message})
+            + typed_event({"type": "content_block_start", "index": 0, "content_block": block})
+            + typed_event({"type": "ping"}),
             tuple(
-                _event(
+                typed_event(
                     {
                         "type": "content_block_delta",
                         "index": 0,
@@ -101,18 +101,20 @@ class AnthropicWire:
                 )
                 for piece in reply.pieces
             ),
-            _event({"type": "content_block_stop", "index": 0})
-            + _event(
+            typed_event({"type": "content_block_stop", "index": 0})
+            + typed_event(
                 {
                     "type": "message_delta",
                     "delta": delta,
                     "usage": {"output_tokens": reply.output_tokens},
                 }
             )
-            + _event({"type": "message_stop"}),
+            + typed_event({"type": "message_stop"}),
         )
 
-    def error(self, status: int, message: str, number: int, *, quota: bool = False) -> Json:
+    def error(
+        self, status: int, message: str, number: int, *, quota: bool = False
+    ) -> dict[str, Json]:
         """Return the `error` object with its type."""
         kind = "billing_error" if quota else _KINDS.get(status, "api_error")
         return {
@@ -123,8 +125,7 @@ class AnthropicWire:
 
     def error_event(self, status: int, message: str, number: int) -> bytes:
         """Return an `error` event."""
-        body = self.error(status, message, number)
-        return f"event: error\ndata: {json.dumps(body, separators=(',', ':'))}\n\n".encode()
+        return typed_event(self.error(status, message, number))
 
     def headers(self, number: int) -> dict[str, str]:
         """Return a request's id."""
@@ -143,8 +144,3 @@ def _message(call: ChatCall, reply: Reply) -> dict[str, Json]:
 
 def _stop(reply: Reply) -> str:
     return "end_turn" if reply.whole else "max_tokens"
-
-
-def _event(data: dict[str, Json]) -> bytes:
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return f"event: {data['type']}\ndata: {text}\n\n".encode()

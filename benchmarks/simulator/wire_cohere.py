@@ -6,7 +6,6 @@ Source: docs.cohere.com/v2/reference/embed, …/chat, …/chat-stream, …/error
 from __future__ import annotations
 
 import base64
-import json
 from typing import Final
 
 import numpy as np
@@ -24,6 +23,7 @@ from benchmarks.simulator.calls import (
     positive,
     texts_of,
     turns_of,
+    typed_event,
 )
 
 TEXTS_PER_CALL: Final = 96
@@ -112,10 +112,10 @@ class CohereWire:
         opening: Json = {"message": {"content": {"type": "text", "text": ""}}}
         start: Json = {"message": {"role": "assistant", "content": [], "tool_plan": ""}}
         return EventStream(
-            _event({"type": "message-start", "id": _id(reply.number), "delta": start})
-            + _event({"type": "content-start", "index": 0, "delta": opening}),
+            typed_event({"type": "message-start", "id": _id(reply.number), "delta": start})
+            + typed_event({"type": "content-start", "index": 0, "delta": opening}),
             tuple(
-                _event(
+                typed_event(
                     {
                         "type": "content-delta",
                         "index": 0,
@@ -124,8 +124,8 @@ class CohereWire:
                 )
                 for piece in reply.pieces
             ),
-            _event({"type": "content-end", "index": 0})
-            + _event(
+            typed_event({"type": "content-end", "index": 0})
+            + typed_event(
                 {
                     "type": "message-end",
                     "delta": {"finish_reason": _finish(reply), "usage": _usage(reply)},
@@ -134,7 +134,9 @@ class CohereWire:
             + b"data: [DONE]\n\n",
         )
 
-    def error(self, status: int, message: str, number: int, *, quota: bool = False) -> Json:
+    def error(
+        self, status: int, message: str, number: int, *, quota: bool = False
+    ) -> dict[str, Json]:
         """Return an id and the message, whatever the error."""
         del status
         text = "You have reached your billing limit." if quota else message
@@ -144,7 +146,7 @@ class CohereWire:
         """Return a `message-end` with the reason ERROR."""
         del status, number
         delta: Json = {"finish_reason": "ERROR", "error": message}
-        return _event({"type": "message-end", "delta": delta}) + b"data: [DONE]\n\n"
+        return typed_event({"type": "message-end", "delta": delta}) + b"data: [DONE]\n\n"
 
     def headers(self, number: int) -> dict[str, str]:
         """Return a request's id."""
@@ -165,8 +167,3 @@ def _usage(reply: Reply) -> Json:
         "output_tokens": reply.output_tokens,
     }
     return {"billed_units": tokens, "tokens": tokens}
-
-
-def _event(data: dict[str, Json]) -> bytes:
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return f"event: {data['type']}\ndata: {text}\n\n".encode()

@@ -7,7 +7,6 @@ Source: platform.openai.com/docs/api-reference (embeddings, chat, chat streaming
 from __future__ import annotations
 
 import base64
-import json
 from typing import Final
 
 import numpy as np
@@ -21,6 +20,7 @@ from benchmarks.simulator.calls import (
     Json,
     Reply,
     Vendor,
+    encoded,
     model_of,
     positive,
     texts_of,
@@ -177,4 +177,4 @@ def _usage(reply: Reply) -> Json:
 
 
 def _event(data: Json) -> bytes:
-    return f"data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()
+    return b"data: %s\n\n" % encoded(data)

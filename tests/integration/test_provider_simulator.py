@@ -29,6 +29,7 @@ from cohere.core.parse_error import ParsingError
 from benchmarks.simulator.admin import started_simulator
 from benchmarks.simulator.behaviour import Behaviour, Fault, Kind
 from benchmarks.simulator.calls import Vendor
+from benchmarks.simulator.counters import Counters, LaneCounters
 from benchmarks.simulator.server import Simulator, running_simulator
 from runtime.providers.transport import open_http
 
@@ -214,9 +215,22 @@ CHAT_VENDORS: list[Vendor] = [*EMBEDDING_VENDORS, "anthropic"]
 
 
 @pytest.fixture
-async def simulator() -> AsyncIterator[Simulator]:
+async def simulator(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Simulator]:
+    """Of every test: no error of the simulator's own, and no request without its outcome."""
     async with running_simulator(seed=1) as simulator:
         yield simulator
+        counters = await simulator.wait_for(lambda c: not any(lane.in_flight for lane in each(c)))
+        left = sum(call.outcome == "left" for call in simulator.calls())
+        settled = sum(
+            lane.ok + lane.rate_limited + lane.bad_requests + sum(lane.errors.values())
+            for lane in each(counters)
+        )
+        assert counters.requests() == settled + left
+    assert [record for record in caplog.records if record.name == "aiohttp.server"] == []
+
+
+def each(counters: Counters) -> list[LaneCounters]:
+    return [lane for operations in counters.lanes.values() for lane in operations.values()]
 
 
 @pytest.fixture
@@ -398,8 +412,7 @@ class TestRefusals:
         async with httpx.AsyncClient(base_url=simulator.url, headers={"api-key": "any"}) as http:
             answer = await http.post(path, json=body)
         assert answer.status_code == status
-        lanes = simulator.counters().lanes.values()
-        assert sum(lane.bad_requests for lanes in lanes for lane in lanes.values()) == 1
+        assert sum(lane.bad_requests for lane in each(simulator.counters())) == 1
 
     @pytest.mark.parametrize("path", ["/v2/chat", "/v1/embeddings", "/v1/messages"])
     async def test_a_request_without_a_key_is_unauthorised(
@@ -530,6 +543,27 @@ class TestFaults:
         counted = simulator.counters().of(vendor, "chat")
         assert (counted.streams_started, counted.streams_finished) == (1, 0)
         assert (counted.errors, counted.disconnects) == ({kind: 1}, 0)
+
+    async def test_a_stream_that_has_begun_fails_in_the_vendors_own_words(
+        self, connect: Callable[[Vendor], Client], simulator: Simulator
+    ) -> None:
+        simulator.behave("chat", outage=Fault(kind="529", cut_after_pieces=1))
+        for vendor in ("openai", "azure"):
+            with pytest.raises(openai.APIError, match="told to fail") as of_openai:
+                await read(connect(vendor).stream(RECORDS))
+            assert not isinstance(of_openai.value, openai.APIConnectionError)
+        with pytest.raises(anthropic.APIStatusError) as of_anthropic:
+            await read(connect("anthropic").stream(RECORDS))
+        assert "overloaded_error" in str(of_anthropic.value.body)
+        client = connect("cohere")
+        assert isinstance(client, CohereClient)
+        events = client.sdk.chat_stream(
+            model="m", messages=[cohere.UserChatMessageV2(content=RECORDS)]
+        )
+        *_, last = [event async for event in events]
+        assert last.type == "message-end"
+        assert last.delta is not None
+        assert last.delta.finish_reason == "ERROR"
 
     async def test_retry_after_comes_in_seconds_as_a_date_or_not_at_all(
         self, simulator: Simulator
