@@ -6,11 +6,11 @@ never a message, since that may quote the prompt.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
+from cohere.core import pydantic_utilities
 from cohere.core.api_error import ApiError
 from cohere.core.parse_error import ParsingError
 from cohere.v2 import raw_client
@@ -47,12 +47,12 @@ def translated(model: str, operation: Operation, clock: Clock) -> Iterator[None]
         raise found("cohere", model, operation, type(error).__name__, None) from None
 
 
-def _refuse(message: str) -> NoReturn:
+def _refuse(*message: object) -> NoReturn:
     del message
     raise _MalformedEventError
 
 
-# The client logs the text of a stream's malformed event and goes on without it. We want neither
-# the text in a log nor an answer with a hole.
+# The client logs the text of a stream's malformed event and goes on without it, in two places. We
+# want neither the text in a log nor an answer with a hole.
 raw_client.warning = raw_client.error = _refuse  # type: ignore[attr-defined,assignment]
-logging.getLogger("cohere.core.pydantic_utilities").disabled = True
+pydantic_utilities._logger.warning = _refuse  # type: ignore[assignment,method-assign] # noqa: SLF001

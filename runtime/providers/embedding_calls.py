@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from runtime.errors import BadProviderResponse
-from runtime.messages import Embedded, EmbeddingModel, Matrix
+from runtime.messages import Embedded, EmbeddingModel, Matrix, Vector
 from runtime.splitting import estimate_tokens
 
 CALLS_AT_ONCE: Final = 4
@@ -74,16 +74,19 @@ def unit_rows(
 
     Raises: BadProviderResponse, ValueError.
     """
-    vectors = np.stack([_row(row) for row in encoded])  # refuses none, and different lengths
+    vectors: Matrix = np.stack(
+        [_row(row) for row in encoded]
+    )  # refuses none, and different lengths
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     whole = np.all(np.isfinite(lengths) & (lengths > 0))
     if not whole or vectors.shape != (count, model.dimensions):
         reason = f"{vectors.shape} vectors for ({count}, {model.dimensions}) asked"
         raise BadProviderResponse(model.provider, model.name, "embed", reason, None)
-    return vectors / lengths
+    unit: Matrix = vectors / lengths
+    return unit
 
 
-def _row(row: str | Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+def _row(row: str | Sequence[float]) -> Vector:
     # Parsing float lists costs 7 ms of CPU a vector, base64 0.5 ms.
     if isinstance(row, str):
         return np.frombuffer(base64.b64decode(row, validate=True), "<f4")

@@ -3,20 +3,58 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-import httpx
 import numpy as np
 import pytest
-from pydantic import SecretStr
 
 from runtime.messages import ChatDocument, ChatMessage, ChatReply, ChatRequest, TextDelta
 from runtime.ports import ChatModel, Embedder
-from runtime.providers.cohere import CohereChat, CohereEmbedder
 from runtime.providers.fakes import FakeChatModel, FakeEmbedder
 from runtime.providers.local import ExtractiveChatModel, LocalEmbedder
-from tests.unit.runtime.providers.cohere_service import CohereService
+from tests.unit.runtime.providers.conformance import (
+    CHAT_CHECKS,
+    CHECKS,
+    EMBEDDING_CHECKS,
+    check_malformed,
+)
+from tests.unit.runtime.providers.vendors import VENDORS
+from tests.unit.runtime.providers.wires import Service, Vendor
+
+Check = Callable[[Vendor], Awaitable[None]]
+
+# --- Vendors, over HTTP -----------------------------------------------------------------------
+
+vendors = pytest.mark.parametrize("vendor", VENDORS, ids=str)
+
+
+@vendors
+@pytest.mark.parametrize("check", CHECKS)
+async def test_every_operation(vendor: Vendor, check: Check) -> None:
+    await check(vendor)
+
+
+@pytest.mark.parametrize("vendor", [v for v in VENDORS if v.make_embedder], ids=str)
+@pytest.mark.parametrize("check", EMBEDDING_CHECKS)
+async def test_embeddings(vendor: Vendor, check: Check) -> None:
+    await check(vendor)
+
+
+@pytest.mark.parametrize("vendor", [v for v in VENDORS if v.make_chat], ids=str)
+@pytest.mark.parametrize("check", CHAT_CHECKS)
+async def test_chat(vendor: Vendor, check: Check) -> None:
+    await check(vendor)
+
+
+@vendors
+async def test_what_cannot_be_read_is_an_error_and_is_not_logged(
+    vendor: Vendor, caplog: pytest.LogCaptureFixture
+) -> None:
+    await check_malformed(vendor, caplog)
+
+
+# --- Each embedder and chat model, wherever it runs -------------------------------------------
 
 REQUEST = ChatRequest(
     system="Answer from the records.",
@@ -39,18 +77,6 @@ async def local_embedder() -> AsyncIterator[Embedder]:
 
 
 @asynccontextmanager
-async def cohere_embedder() -> AsyncIterator[Embedder]:
-    async with httpx.AsyncClient(transport=httpx.MockTransport(CohereService())) as http:
-        yield CohereEmbedder(
-            http,
-            api_key=SecretStr("k"),
-            model="embed-v4.0",
-            dimensions=256,
-            base_url="https://cohere.test",
-        )
-
-
-@asynccontextmanager
 async def fake_chat() -> AsyncIterator[ChatModel]:
     yield FakeChatModel()
 
@@ -60,18 +86,46 @@ async def extractive_chat() -> AsyncIterator[ChatModel]:
     yield ExtractiveChatModel(FakeEmbedder())
 
 
-@asynccontextmanager
-async def cohere_chat() -> AsyncIterator[ChatModel]:
-    async with httpx.AsyncClient(transport=httpx.MockTransport(CohereService())) as http:
-        yield CohereChat(
-            http, api_key=SecretStr("k"), model="command-a", base_url="https://cohere.test"
-        )
-
-
 EmbedderFactory = Callable[[], AbstractAsyncContextManager[Embedder]]
 ChatFactory = Callable[[], AbstractAsyncContextManager[ChatModel]]
-embedders = pytest.mark.parametrize("make", [fake_embedder, local_embedder, cohere_embedder])
-chats = pytest.mark.parametrize("make", [fake_chat, extractive_chat, cohere_chat])
+
+
+def embedder_of(vendor: Vendor) -> EmbedderFactory:
+    @asynccontextmanager
+    async def make() -> AsyncIterator[Embedder]:
+        assert vendor.make_embedder is not None
+        async with Service(vendor.wire).open() as http:
+            yield vendor.make_embedder(http)
+
+    return make
+
+
+def chat_of(vendor: Vendor) -> ChatFactory:
+    @asynccontextmanager
+    async def make() -> AsyncIterator[ChatModel]:
+        assert vendor.make_chat is not None
+        async with Service(vendor.wire).open() as http:
+            yield vendor.make_chat(http)
+
+    return make
+
+
+embedders = pytest.mark.parametrize(
+    "make",
+    [
+        fake_embedder,
+        local_embedder,
+        *[pytest.param(embedder_of(v), id=v.name) for v in VENDORS if v.make_embedder],
+    ],
+)
+chats = pytest.mark.parametrize(
+    "make",
+    [
+        fake_chat,
+        extractive_chat,
+        *[pytest.param(chat_of(v), id=v.name) for v in VENDORS if v.make_chat],
+    ],
+)
 
 
 @embedders
