@@ -1,0 +1,188 @@
+"""Builds one process's embedder and chat models, each in its wrappings; nothing else does.
+From the outside in: coalescing, fallback, guard (retries, circuit breaker, limiter), measurement,
+the vendor's client. Called once at the start of a replica or a command.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from runtime.clock import SystemClock
+from runtime.coalescing import CoalescingEmbedder
+from runtime.errors import ConfigurationError
+from runtime.measured import MeasuredChat, MeasuredEmbedder
+from runtime.messages import EmbeddingModel
+from runtime.provider_settings import circuit
+from runtime.providers import catalog, local
+from runtime.providers.catalog import LOCAL, PROVIDERS
+from runtime.providers.options import ProviderOptions
+from runtime.providers.transport import open_http
+from runtime.resilience.backoff import RetryPolicy
+from runtime.resilience.breaker import breaker_policy
+from runtime.resilience.fallback import FallbackEmbedder
+from runtime.resilience.guarded import GuardedCall
+from runtime.resilience.guarded_chat import GuardedChat
+from runtime.resilience.guarded_embedder import GuardedEmbedder
+from runtime.resilience.shared_breaker import SharedBreakers
+from runtime.resilience.shared_limiter import SharedLimiters
+from runtime.settings import load_secrets
+
+if TYPE_CHECKING:
+    from runtime.errors import Operation
+    from runtime.ports import ChatModel, Embedder
+    from runtime.resilience.shared_breaker import BreakerLink
+    from runtime.resilience.shared_limiter import LimiterLink
+    from runtime.settings import Settings
+    from runtime.telemetry import Emit
+
+EXTRACTIVE: Final = "extractive"
+EMBED_MAX_DELAY_S: Final = 32.0
+CHAT_MAX_DELAY_S: Final = 16.0
+"""The longest pauses before an attempt. Source: the contract."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """What this process shares with the cluster: the vendors' health, and their limits."""
+
+    breakers: SharedBreakers
+    limiters: SharedLimiters
+
+
+def make_guards(
+    settings: Settings,
+    emit: Emit,
+    *,
+    replica_id: str,
+    breaker_link: BreakerLink,
+    limiter_link: LimiterLink,
+) -> Guards:
+    """Return this process's share; whoever calls it runs both in the background."""
+    clock = SystemClock()
+    return Guards(
+        SharedBreakers(breaker_link, clock, replica_id=replica_id, policy=breaker_policy(settings)),
+        SharedLimiters(
+            limiter_link, clock, replica_id=replica_id, limits=settings.limits(), emit=emit
+        ),
+    )
+
+
+def embedding_model(settings: Settings) -> EmbeddingModel:
+    """Return the configured vector space, without loading anything."""
+    if settings.embedding_provider == LOCAL:
+        return local.MODEL
+    return _space(settings, settings.embedding_provider)
+
+
+def chat_models(settings: Settings) -> dict[str, str]:
+    """Return every chat provider in use with its model, without loading anything."""
+    return {
+        name: EXTRACTIVE if name == LOCAL else str(settings.providers[name].chat_model)
+        for name in settings.chat_providers
+    }
+
+
+def make_embedder(settings: Settings, emit: Emit, guards: Guards | None = None) -> Embedder:
+    """Return the configured provider's Embedder and its fallbacks', clients or model loaded.
+
+    Without `guards`, as in a command, each call is made once, and as it comes.
+
+    Raises: ConfigurationError.
+    """
+    clock = SystemClock()
+    if settings.embedding_provider == LOCAL:
+        # Nothing to guard, and its engine gains nothing from batches.
+        return MeasuredEmbedder(local.LocalEmbedder(), emit=emit, clock=clock)
+    embedders = [
+        _make_embedder(settings, name, emit=emit, guards=guards)
+        for name in settings.embedding_providers
+    ]
+    embedder = embedders[0] if len(embedders) == 1 else FallbackEmbedder(embedders, clock=clock)
+    return embedder if guards is None else CoalescingEmbedder(embedder, clock=clock)
+
+
+def make_chats(
+    settings: Settings, emit: Emit, embedder: Embedder, guards: Guards | None = None
+) -> dict[str, ChatModel]:
+    """Return the ChatModel of every chat provider in use; the local one ranks with `embedder`.
+
+    Raises: ConfigurationError.
+    """
+    return {
+        name: _make_chat(settings, name, emit=emit, embedder=embedder, guards=guards)
+        for name in settings.chat_providers
+    }
+
+
+def _make_embedder(settings: Settings, name: str, *, emit: Emit, guards: Guards | None) -> Embedder:
+    module = catalog.embedding_module(name)
+    http = open_http(settings.providers[name].embed_timeout_seconds)
+    vendor = module.make_embedder(_options(settings, name, "embed"), http)
+    embedder: Embedder = MeasuredEmbedder(vendor, emit=emit, clock=SystemClock())
+    if guards is None:
+        return embedder
+    guard = _guard(settings, name, "embed", guards=guards, emit=emit)
+    return GuardedEmbedder(embedder, guard, texts_per_call=module.TEXTS_PER_CALL)
+
+
+def _make_chat(
+    settings: Settings, name: str, *, emit: Emit, embedder: Embedder, guards: Guards | None
+) -> ChatModel:
+    clock = SystemClock()
+    if name == LOCAL:
+        return MeasuredChat(local.ExtractiveChatModel(embedder), emit=emit, clock=clock)
+    http = open_http(settings.providers[name].chat_timeout_seconds)
+    vendor = catalog.chat_module(name).make_chat(_options(settings, name, "chat"), http)
+    model: ChatModel = MeasuredChat(vendor, emit=emit, clock=clock)
+    if guards is None:
+        return model
+    return GuardedChat(model, _guard(settings, name, "chat", guards=guards, emit=emit))
+
+
+def _space(settings: Settings, name: str) -> EmbeddingModel:
+    model = str(settings.providers[name].embed_model)
+    embedding = PROVIDERS[name].embedding
+    own = {} if embedding is None else embedding.own_dimensions
+    return EmbeddingModel(name, model, own.get(model, settings.embedding_dimensions))
+
+
+def _options(settings: Settings, name: str, operation: Operation) -> ProviderOptions:
+    key = load_secrets().key_of(name)
+    if key is None and PROVIDERS[name].is_key_required:
+        reason = "is not set where its provider is called."
+        raise ConfigurationError(PROVIDERS[name].key, reason, "Set it on every node.")
+    given = settings.providers[name]
+    embeds = operation == "embed"
+    return ProviderOptions(
+        provider=name,
+        model=str(given.embed_model if embeds else given.chat_model),
+        base_url=given.base_url,
+        api_key=key,
+        api_version=given.api_version,
+        dimensions=_space(settings, name).dimensions if embeds else 0,
+        clock=SystemClock(),
+    )
+
+
+def _guard(
+    settings: Settings, name: str, operation: Operation, *, guards: Guards, emit: Emit
+) -> GuardedCall:
+    embeds = operation == "embed"
+    given = settings.providers[name]
+    key = circuit(name, operation)
+    return GuardedCall(
+        name,
+        str(given.embed_model if embeds else given.chat_model),
+        operation=operation,
+        policy=RetryPolicy(
+            max_retries=settings.embed_max_retries if embeds else settings.chat_max_retries,
+            max_delay_s=EMBED_MAX_DELAY_S if embeds else CHAT_MAX_DELAY_S,
+            total_wait_s=settings.retry_total_wait_s,
+        ),
+        breaker=guards.breakers.circuit(key),
+        limiter=guards.limiters.limiter(key),
+        budget=guards.limiters.budget(key),
+        emit=emit,
+        clock=SystemClock(),
+    )
