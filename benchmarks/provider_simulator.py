@@ -4,7 +4,7 @@ Speaks their wire formats for the official SDKs, answers deterministically, and 
 throttles and counts as it is told: by these flags at the start, by its admin API while it runs.
 It prints its URL first, needs no network, and binds 127.0.0.1 only.
 
-    python benchmarks/provider_simulator.py --port 9999 --latency-ms 200 --fail-rate 0.1
+    python -m benchmarks.provider_simulator --port 9999 --latency-ms 200 --fail-rate 0.1
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Base URLs, with any key:
   Cohere               http://127.0.0.1:9999
   OpenAI               http://127.0.0.1:9999/v1
   Azure's endpoint     http://127.0.0.1:9999
-  OpenAI-compatible    http://127.0.0.1:9999/compatible/v1   (/v1 works too, and counts as OpenAI)
+  OpenAI-compatible    http://127.0.0.1:9999/compatible/v1   without a key, too
   Anthropic            http://127.0.0.1:9999
 
 The admin API, on the same port:
@@ -107,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes a free one")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes a free one (9999)")
     parser.add_argument("--host", default=HOST, help="there is no other than 127.0.0.1")
     parser.add_argument(
         "--for",
@@ -117,16 +117,26 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="stop after so long (3600)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of failures and jitter (0)")
+    parser.add_argument(
+        "--seed", metavar="N", type=int, default=0, help="of failures and jitter (0)"
+    )
     behaviour = parser.add_argument_group("at the start, of every vendor and operation")
-    behaviour.add_argument("--latency-ms", type=float, help="before the first byte")
-    behaviour.add_argument("--jitter-ms", type=float, help="up to so much more")
-    behaviour.add_argument("--piece-ms", type=float, help="before each piece of a stream")
-    behaviour.add_argument("--fail-rate", type=float, help="0 to 1, of 500 and 429 alike")
-    behaviour.add_argument("--requests-per-minute", type=int, help="of each vendor and operation")
-    behaviour.add_argument("--inputs-per-minute", type=int, help="embedded texts")
-    behaviour.add_argument("--tokens-per-minute", type=int, help="of input and output")
-    behaviour.add_argument("--window-s", type=float, help="what the ceilings call a minute (60)")
+    behaviour.add_argument("--latency-ms", metavar="MS", type=float, help="before the first byte")
+    behaviour.add_argument("--jitter-ms", metavar="MS", type=float, help="up to so much more")
+    behaviour.add_argument(
+        "--piece-ms", metavar="MS", type=float, help="before each piece of a stream"
+    )
+    behaviour.add_argument(
+        "--fail-rate", metavar="SHARE", type=float, help="0 to 1, of 500 and 429 alike"
+    )
+    behaviour.add_argument(
+        "--requests-per-minute", metavar="N", type=int, help="of each vendor and operation"
+    )
+    behaviour.add_argument("--inputs-per-minute", metavar="N", type=int, help="embedded texts")
+    behaviour.add_argument("--tokens-per-minute", metavar="N", type=int, help="of input and output")
+    behaviour.add_argument(
+        "--window-s", metavar="S", type=float, help="what the ceilings call a minute (60)"
+    )
     behaviour.add_argument(
         "--behaviour",
         default="{}",

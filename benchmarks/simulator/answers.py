@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from benchmarks.simulator.calls import ChatCall, Reply, estimate_tokens
@@ -29,7 +30,6 @@ _SHORTEST_STEM: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class _Sentence:
-    place: int
     marker: str
     text: str
     stems: frozenset[str]
@@ -57,32 +57,31 @@ def answer(call: ChatCall, number: int) -> Reply:
 def _best_of(prompt: str) -> str:
     records = list(_RECORD.finditer(prompt))
     found = [
-        _Sentence(place, record[2], body, _stems(body))
-        for place, (record, body) in enumerate(_sentences(records))
+        _Sentence(record[2], text, stems)
+        for record in records
+        for text, stems in _sentences(record[3])
     ]
     if not found:
         return WITHOUT_RECORDS
     question = _stems(prompt[records[-1].end() :])
-    in_sentences = Counter(stem for sentence in found for stem in sentence.stems)
+    in_sentences = Counter(stem for sentence in found for stem in question & sentence.stems)
 
     def shared(sentence: _Sentence) -> float:
         # A word that stands in every sentence tells none from another.
         return sum(1 / in_sentences[stem] for stem in question & sentence.stems)
 
-    ranked = sorted(found, key=lambda sentence: (-shared(sentence), sentence.place))
+    ranked = sorted(found, key=shared, reverse=True)  # stable: of equals, the first record's
     least = SHARE_OF_BEST * shared(ranked[0])
     chosen = [ranked[0]]
     chosen += [s for s in ranked[1:MOST_SENTENCES] if shared(s) >= least > 0]
     return " ".join(sentence.cited for sentence in chosen)
 
 
-def _sentences(records: list[re.Match[str]]) -> list[tuple[re.Match[str], str]]:
-    return [
-        (record, record[3][start:end])
-        for record in records
-        for start, end in sentences(record[3])
-        if _WORD.search(record[3][start:end])
-    ]
+@lru_cache(maxsize=20_000)
+def _sentences(record: str) -> tuple[tuple[str, frozenset[str]], ...]:
+    """Return the sentences that hold a word, with its words' stems. Records come many times."""
+    texts = [record[start:end] for start, end in sentences(record)]
+    return tuple((text, _stems(text)) for text in texts if _WORD.search(text))
 
 
 def _stems(text: str) -> frozenset[str]:

@@ -291,7 +291,9 @@ _BEHAVIOURS: Final = TypeAdapter(dict[Vendor, dict[Operation, Behaviour]])
 async def _read(exchange: Exchange, operation: Operation) -> EmbedCall | ChatCall:
     request = exchange.request
     content = await request.read()
-    if not any(name in request.headers for name in _KEY_HEADERS):
+    # A server of one's own, such as Ollama, asks for none.
+    needs_key = exchange.wire.vendor != "openai_compatible"
+    if needs_key and not any(name in request.headers for name in _KEY_HEADERS):
         raise BadCall(401, "No API key was given.")
     try:
         body: Json = json.loads(content)

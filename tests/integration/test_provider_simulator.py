@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import anthropic
 import cohere
@@ -29,7 +30,7 @@ from cohere.core.parse_error import ParsingError
 from benchmarks.simulator.admin import started_simulator
 from benchmarks.simulator.behaviour import Behaviour, Fault, Kind
 from benchmarks.simulator.calls import Vendor
-from benchmarks.simulator.counters import Counters, LaneCounters
+from benchmarks.simulator.counters import Counters, LaneCounters, LoggedCall
 from benchmarks.simulator.server import Simulator, running_simulator
 from runtime.providers.transport import open_http
 
@@ -421,6 +422,11 @@ class TestRefusals:
         async with httpx.AsyncClient(base_url=simulator.url) as http:
             assert (await http.post(path, json={"model": "m"})).status_code == 401
 
+    async def test_a_compatible_server_needs_no_key(self, simulator: Simulator) -> None:
+        async with httpx.AsyncClient(base_url=f"{simulator.url}/compatible/v1") as http:
+            answer = await http.post("/embeddings", json={"model": "m", "input": "a"})
+        assert answer.status_code == 200
+
 
 STATUSES: list[Kind] = ["400", "401", "403", "404", "429", "quota", "500", "503", "529"]
 BEFORE_THE_ANSWER: list[Kind] = ["reset", "malformed", "truncated"]
@@ -774,6 +780,26 @@ class TestCommand:
         ended = _run("--port", "0", *flags)
         assert ended.returncode == 1
         assert ended.stderr.startswith(named)
+
+
+class TestDocumentation:
+    async def test_every_change_in_the_documentation_is_one_that_is_taken(
+        self, simulator: Simulator
+    ) -> None:
+        page = (ROOT / "docs" / "provider-simulator.md").read_text("utf-8")
+        changes = re.findall(r"^behave '(.*)'", page, re.MULTILINE)
+        assert len(changes) > 10
+        async with httpx.AsyncClient(base_url=simulator.url) as http:
+            for change in changes:
+                answer = await http.post("/_simulator/behaviour", content=change)
+                assert answer.status_code == 200, (change, answer.text)
+
+    def test_every_kind_and_field_and_count_is_documented(self) -> None:
+        page = (ROOT / "docs" / "provider-simulator.md").read_text("utf-8")
+        kinds = [kind for kind in get_args(Kind) if not kind.isdigit()]
+        fields = [*Behaviour.model_fields, *Fault.model_fields, *LaneCounters.model_fields]
+        fields += LoggedCall.model_fields
+        assert [name for name in [*kinds, *fields] if f"`{name}`" not in page] == []
 
 
 def _run(*flags: str) -> subprocess.CompletedProcess[str]:
