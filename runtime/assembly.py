@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from runtime.access import Access
 from runtime.answering.answer import AnswerQuestion
+from runtime.answering.chat_chain import ChatChain
 from runtime.backfill import EmbedRecords
 from runtime.clock import SystemClock
 from runtime.errors import ConfigurationError
@@ -196,7 +197,9 @@ async def open_services(
         ask = AnswerQuestion(
             embedder=embedder,
             passages=PostgresPassageStore(database),
-            chat_model=chat,
+            chat=ChatChain((chat,)),
+            extract=local.ExtractiveChatModel() if settings.extractive_fallback else None,
+            text_search_fallback=settings.text_search_fallback,
             clock=clock,
             emit=emit,
             guard_mode=settings.guard_mode,

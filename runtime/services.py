@@ -6,7 +6,7 @@ application; tests put doubles in it. Nothing here knows how any of it is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -14,7 +14,7 @@ from uuid import UUID
 
 from runtime.access import Access
 from runtime.health import HealthReport
-from runtime.messages import Answer, Question
+from runtime.messages import Answer, AnswerEvent, Question
 from runtime.ports import Clock, RecordStore
 from runtime.settings import Settings
 from runtime.telemetry import Emit
@@ -27,6 +27,15 @@ class Ask(Protocol):
         self, workspace_id: UUID, question: Question, *, deadline_s: float
     ) -> Answer:
         """Return the answer within `deadline_s` seconds.
+
+        Raises: AIAgentError.
+        """
+        ...
+
+    def stream(
+        self, workspace_id: UUID, question: Question, *, deadline_s: float
+    ) -> AsyncGenerator[AnswerEvent, None]:
+        """Yield the same answer as it is written; closing it early stops the work.
 
         Raises: AIAgentError.
         """

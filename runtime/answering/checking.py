@@ -1,7 +1,7 @@
 """Checks what a model wrote against what it was given, one sentence at a time.
 
-`synthesize.py` calls this, on a whole answer. Each sentence is judged on its own, so that a
-stream can be checked as it grows. Nothing here calls a model.
+`synthesize.py` calls this. Each sentence is judged on its own, so that a stream can be checked as
+it grows (`sentence_stream.py`). Nothing here calls a model.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ _NUMBERS: Final = r"\s*\d{1,4}(?:\s*[,;،\u2013-]\s*\d{1,4})*\s*"
 _MARKERS: Final = re.compile(rf"[\[【]{_NUMBERS}[\]】]|(?<!\S)\]\d{{1,4}}\[")
 """`[1]`, `[1, 2]`, `[1-3]`, and `]1[`, which models write in right-to-left text."""
 _RUN: Final = re.compile(rf"(?:{_MARKERS.pattern})(?:[ \t]*(?:{_MARKERS.pattern}))*")
+_UNFINISHED: Final = re.compile(r"(?:[\[【][\d\s,;،\u2013-]*|(?<!\S)\]\d{0,4})\Z")
 _ENDS_CITED: Final = re.compile(rf"(?:{_MARKERS.pattern})[^\w\[\]]*$")
 _LONGEST_RANGE: Final = 20
 
@@ -54,7 +55,7 @@ def split_answer(text: str) -> list[tuple[int, int]]:
     Markers after a stop belong to the sentence before, unless it already ends with some. A
     quotation is not cut in two.
     """
-    without_markers = _RUN.sub(lambda run: " " * len(run[0]), text)
+    without_markers = mask_markers(text)
     found: list[tuple[int, int]] = []
     for start, end in sentences(without_markers):
         if found and "\n" not in text[found[-1][1] : start]:
@@ -65,6 +66,17 @@ def split_answer(text: str) -> list[tuple[int, int]]:
     for run in _RUN.finditer(text):
         _give_to_sentence(found, run, text)
     return found
+
+
+def mask_markers(text: str) -> str:
+    """Return the text with blanks in place of its markers; lengths stay."""
+    return _RUN.sub(lambda run: " " * len(run[0]), text)
+
+
+def unfinished_marker(text: str) -> int:
+    """Return where what may become a marker begins at the end of a text that still grows."""
+    begun = _UNFINISHED.search(text)
+    return len(text) if begun is None else begun.start()
 
 
 def _give_to_sentence(found: list[tuple[int, int]], run: re.Match[str], text: str) -> None:

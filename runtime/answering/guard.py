@@ -28,6 +28,8 @@ Joiners go too: neither Hebrew nor English is spelled with them, and kept they w
 before the patterns see it. All they cost is an emoji shown as its parts.
 """
 
+_LINE_BREAK: Final = re.compile("\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+
 # In the patterns a space stands for any white space.
 _START: Final = r"(?:^|[.!?:;,\n\"'“(\[<|#*>-]\s*)"
 _COMMAND: Final = (
@@ -99,13 +101,21 @@ def clean(text: str) -> str:
     A run of white space becomes one space, or one or two line breaks where it held them. NFC, not
     NFKC, leaves quotation marks, fractions and Hebrew as they were typed. Idempotent.
     """
-    lines = "\n".join(text.replace("\t", " ").splitlines())
+    return normalize(text).strip()
+
+
+def normalize(text: str) -> str:
+    r"""Return the text as `clean` does, but with the white space at its ends.
+
+    What was normalised may be continued and normalised again, except between `\r` and `\n`.
+    """
+    lines = _LINE_BREAK.sub("\n", text.replace("\t", " "))
     visible = "".join(
         character
         for character in lines
         if character == "\n" or unicodedata.category(character) not in _INVISIBLE
     )
-    return re.sub(r"\s+", _shorten, unicodedata.normalize("NFC", visible)).strip()
+    return re.sub(r"\s+", _shorten, unicodedata.normalize("NFC", visible))
 
 
 def _shorten(white_space: re.Match[str]) -> str:

@@ -1,15 +1,19 @@
-"""From a question to the passages that an answer may rest on.
+"""From a question to the passages that an answer may rest on, by meaning or by words.
 
 `answer.py` calls these in order. What "nearest" means is the store's and the calibration's affair.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
 
-from runtime.errors import EmbeddingError
+from runtime.answering.time_shares import to_tell
+from runtime.errors import EmbeddingError, ProviderTimeout
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from runtime.messages import Embedded, EmbeddingModel, Passage, Question, RecordKey, Vector
@@ -19,12 +23,34 @@ PARTS_SEARCHED: Final = 8
 """Passages searched for each one wanted: a long field has many parts, and only its best counts."""
 
 
-async def embed_question(embedder: Embedder, text: str, *, timeout_s: float) -> Embedded:
-    """Return one row.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found, best first, and what it had to do without."""
 
-    Raises: EmbeddingError (a row of another length), ProviderError, ActorUnavailable.
+    passages: Sequence[Passage]
+    mode: Literal["vector", "text"]
+    embedding_tokens: int = 0
+    degraded: tuple[str, ...] = ()
+
+
+async def embed_question(embedder: Embedder, text: str, *, share_s: float) -> Embedded:
+    """Return one row, within this share of the question's time.
+
+    Raises: EmbeddingError (a row of another length), ProviderError, ActorUnavailable, Overloaded.
     """
-    embedded = await embedder.embed_text(text, input_type="query", timeout_s=timeout_s)
+    deadline = asyncio.timeout(share_s)
+    try:
+        async with deadline:
+            embedded = await embedder.embed_text(
+                text, input_type="query", timeout_s=to_tell(share_s)
+            )
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        reason = "its share of the time is used up"
+        raise ProviderTimeout(
+            embedder.model.provider, embedder.model.name, "embed", reason, None
+        ) from None
     expected = (1, embedder.model.dimensions)
     if embedded.vectors.shape != expected:
         raise EmbeddingError(f"shape {embedded.vectors.shape} where {expected} was expected")
@@ -55,3 +81,21 @@ async def retrieve(
         if passage.similarity >= question.min_similarity:
             best.setdefault((passage.record, passage.field_name), passage)
     return list(best.values())[: question.max_results]
+
+
+async def retrieve_by_words(
+    passages: PassageStore, workspace_id: UUID, question: Question
+) -> list[Passage]:
+    """Return at most `max_results` passages that share words with the question, best first.
+
+    `min_similarity` does not apply: it bounds likeness of meaning, and a field that shares only a
+    drug's name with a long question may well be its answer.
+
+    Raises: DatabaseUnavailable, StatementTimeout.
+    """
+    return await passages.search_text(
+        workspace_id,
+        question.text,
+        client_id=question.client_id,
+        limit=question.max_results,
+    )

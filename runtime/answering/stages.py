@@ -1,43 +1,62 @@
 """One question's time: its stages measured, and all of them within the one deadline.
 
-`answer.py` opens one for each question. What a stage does is not known here.
+`answer.py` opens one for each question. What a stage does is not known here, nor how the time is
+shared between them (`time_shares.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from runtime.errors import DeadlineExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from runtime.ports import Clock
 
 
 class Stages:
-    """Runs stages until `deadline_s` from now. `timings_ms` holds those that ended."""
+    """Runs stages until `deadline_s` from now. `timings_ms` holds those that ended, however."""
 
     def __init__(self, clock: Clock, *, deadline_s: float) -> None:
         self.timings_ms: dict[str, float] = {}
         self._clock = clock
         self._ends_at_s = clock.monotonic() + deadline_s
 
+    def remaining_s(self, name: str) -> float:
+        """Return the seconds that remain for this stage.
+
+        Raises: DeadlineExceeded (none do).
+        """
+        remaining_s = self._ends_at_s - self._clock.monotonic()
+        if remaining_s <= 0:
+            raise DeadlineExceeded(name)
+        return remaining_s
+
+    @contextmanager
+    def measured(self, name: str) -> Iterator[None]:
+        """Measure a stage that keeps to its share of the time by itself."""
+        started_s = self._clock.monotonic()
+        try:
+            yield
+        finally:
+            self.timings_ms[name] = (self._clock.monotonic() - started_s) * 1000
+
     @asynccontextmanager
-    async def stage(self, name: str) -> AsyncIterator[float]:
-        """Give the seconds that remain; what has not ended by then is cancelled.
+    async def held(self, name: str) -> AsyncIterator[None]:
+        """Cancel the stage at the deadline. Nothing may be yielded to a consumer meanwhile.
 
         Raises: DeadlineExceeded.
         """
-        started_s = self._clock.monotonic()
-        remaining_s = self._ends_at_s - started_s
-        if remaining_s <= 0:
-            raise DeadlineExceeded(name)
-        try:
-            async with asyncio.timeout(remaining_s):
-                yield remaining_s
-        except TimeoutError:
-            raise DeadlineExceeded(name) from None
-        self.timings_ms[name] = (self._clock.monotonic() - started_s) * 1000
+        deadline = asyncio.timeout(self.remaining_s(name))
+        with self.measured(name):
+            try:
+                async with deadline:
+                    yield
+            except TimeoutError:
+                if not deadline.expired():
+                    raise
+                raise DeadlineExceeded(name) from None

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from runtime.errors import ProviderError, ProviderTimeout
+from runtime.errors import AIAgentError, ProviderTimeout
 from runtime.messages import (
     ChatEvent,
     ChatReply,
@@ -41,7 +41,7 @@ class FakeEmbedder:
 
     def __init__(self, dimensions: int = 256) -> None:
         self.model = EmbeddingModel("fake", "trigrams", dimensions)
-        self.failures: list[ProviderError] = []
+        self.failures: list[AIAgentError] = []
         self.hold: asyncio.Event | None = None
         self.calls: list[tuple[str, ...]] = []
 
@@ -92,36 +92,41 @@ class FakeChatModel:
 
     `replies` come first, in order; one that is an error is raised. `behaviour` changes the default
     answer: `misquote` says what no document says, `invent` cites one that was not given. `hold`
-    makes calls wait until it is set; an `endless` stream says the same for ever. `requests`
-    remembers what was asked, `closed` how many streams were left before their end.
+    makes calls wait until it is set, `hold_end` streams before their end; `cut` is raised there
+    instead; an `endless` stream says the same for ever. `requests` remembers what was asked,
+    `closed` how many streams were left before their end.
     """
 
     def __init__(
         self,
-        replies: Sequence[str | ProviderError] = (),
+        replies: Sequence[str | AIAgentError] = (),
         *,
+        provider: str = "fake",
+        cut: AIAgentError | None = None,
         behaviour: Literal["quote", "misquote", "invent"] = "quote",
         endless: bool = False,
     ) -> None:
-        self.provider = "fake"
+        self.provider = provider
         self.name = "scripted"
         self.replies = list(replies)
         self.behaviour = behaviour
         self.endless = endless
+        self.cut = cut
         self.hold: asyncio.Event | None = None
+        self.hold_end: asyncio.Event | None = None
         self.requests: list[ChatRequest] = []
         self.closed = 0
 
     async def chat(self, request: ChatRequest, *, timeout_s: float) -> ChatReply:
         """Return the next reply.
 
-        Raises: ProviderError.
+        Raises: AIAgentError (what it was told to).
         """
         self.requests.append(request)
         if self.hold is not None:
             await _wait(self.hold, timeout_s, (self.provider, self.name, "chat"))
         text = self.replies.pop(0) if self.replies else self._default(request)
-        if isinstance(text, ProviderError):
+        if isinstance(text, AIAgentError):
             raise text
         read = [request.system, *(document.text for document in request.documents)]
         read += [message.content for message in request.messages]
@@ -134,7 +139,7 @@ class FakeChatModel:
     ) -> AsyncGenerator[ChatEvent, None]:
         """Yield the next reply word by word, then whole.
 
-        Raises: ProviderError.
+        Raises: AIAgentError (what it was told to).
         """
         reply = await self.chat(request, timeout_s=timeout_s)
         words = reply.text.split(" ")
@@ -145,7 +150,11 @@ class FakeChatModel:
             while self.endless:
                 yield TextDelta(f" {reply.text}")
                 await asyncio.sleep(0)
+            if self.hold_end is not None:
+                await _wait(self.hold_end, timeout_s, (self.provider, self.name, "chat"))
             ended = True
+            if self.cut is not None:
+                raise self.cut
             yield reply
         finally:
             self.closed += not ended

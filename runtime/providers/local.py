@@ -57,6 +57,8 @@ CENTRES_FILE: Final = Path(__file__).with_name("local_centres.npy")
 MAX_TOKENS: Final = 512
 """The positions the model was trained with. Source: card of intfloat/multilingual-e5-small."""
 
+WORDS_WEIGHT: Final = 0.7
+
 _HEBREW: Final = re.compile("[א-ת]")
 _LATIN: Final = re.compile("[A-Za-z]")
 _RANKS: Final[dict[Priority, int]] = {"interactive": 1, "batch": 2}
@@ -204,9 +206,10 @@ class ExtractiveChatModel:
 
     Each is verbatim, followed by its marker: `She wakes at three. [2]`. It invents nothing, and
     says so where no sentence fits. `system`, `temperature` and `max_tokens` mean nothing to it.
+    Without an embedder it goes by words and by the passages' rank, and calls nothing.
     """
 
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: Embedder | None = None) -> None:
         self.provider = "local"
         self.name = "extractive"
         self._embedder = embedder
@@ -235,13 +238,16 @@ class ExtractiveChatModel:
         candidates = extract.shortlist(question, request.documents)
         if not candidates:
             return [NOT_IN_RECORDS[request.language]]
-        texts = [candidate.text for candidate in candidates]
-        asked, said = await asyncio.gather(
-            self._embedder.embed_text(question, input_type="query", timeout_s=timeout_s),
-            self._embedder.embed_texts(texts, input_type="document", timeout_s=timeout_s),
-        )
-        cosines = said.vectors @ asked.vectors[0]
-        similarities = [calibrate(self._embedder.model, float(cosine)) for cosine in cosines]
+        if self._embedder is None:
+            similarities = _estimate_similarities(candidates)
+        else:
+            texts = [candidate.text for candidate in candidates]
+            asked, said = await asyncio.gather(
+                self._embedder.embed_text(question, input_type="query", timeout_s=timeout_s),
+                self._embedder.embed_texts(texts, input_type="document", timeout_s=timeout_s),
+            )
+            cosines = said.vectors @ asked.vectors[0]
+            similarities = [calibrate(self._embedder.model, float(cosine)) for cosine in cosines]
         chosen = extract.choose(question, candidates, similarities)
         if not chosen:
             return [NOT_IN_RECORDS[request.language]]
@@ -253,3 +259,15 @@ class ExtractiveChatModel:
         read += [document.text for document in request.documents]
         tokens = sum(map(estimate_tokens, read))
         return ChatReply(text, self.provider, self.name, tokens, estimate_tokens(text))
+
+
+def _estimate_similarities(candidates: Sequence[extract.Sentence]) -> list[float]:
+    """Estimate how near each sentence is to the question, without its meaning.
+
+    Shared words tell most. The passages' rank tells the rest: it is the search's judgement, by
+    meaning where the question could be embedded, and all there is between two languages.
+    """
+    return [
+        WORDS_WEIGHT * candidate.overlap + (1 - WORDS_WEIGHT) / candidate.marker
+        for candidate in candidates
+    ]

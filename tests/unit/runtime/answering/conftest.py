@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from runtime.messages import Passage, RecordKey
+from tests.unit.runtime.answering.practice import Practice
 
 
 def _make_passage(
@@ -36,3 +37,14 @@ def _make_passage(
 @pytest.fixture
 def make_passage() -> Callable[..., Passage]:
     return _make_passage
+
+
+@pytest.fixture
+def practice() -> Practice:
+    """Return a practice whose shelf holds a passage to cite and one that is hardly relevant."""
+    practice = Practice()
+    practice.shelf.passages = [
+        _make_passage("Sleeps badly."),
+        _make_passage("Tired.", similarity=0.2),
+    ]
+    return practice

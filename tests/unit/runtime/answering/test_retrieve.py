@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
 
-from runtime.answering.retrieve import PARTS_SEARCHED, embed_question, retrieve
-from runtime.errors import EmbeddingError
+from runtime.answering.retrieve import (
+    PARTS_SEARCHED,
+    embed_question,
+    retrieve,
+    retrieve_by_words,
+)
+from runtime.errors import EmbeddingError, ProviderTimeout
 from runtime.messages import Embedded, EmbeddingModel, InputType, Passage, Question, Vector
 from runtime.providers.fakes import FakeEmbedder
 
@@ -21,6 +27,7 @@ class Shelf:
     def __init__(self, *passages: Passage) -> None:
         self.passages = list(passages)
         self.asked: list[tuple[UUID, EmbeddingModel, UUID | None, int]] = []
+        self.asked_in_words: list[tuple[UUID, str, UUID | None, int]] = []
 
     async def search(
         self,
@@ -33,6 +40,12 @@ class Shelf:
     ) -> list[Passage]:
         assert vector is VECTOR
         self.asked.append((workspace_id, model, client_id, limit))
+        return self.passages[:limit]
+
+    async def search_text(
+        self, workspace_id: UUID, question: str, *, client_id: UUID | None, limit: int
+    ) -> list[Passage]:
+        self.asked_in_words.append((workspace_id, question, client_id, limit))
         return self.passages[:limit]
 
 
@@ -75,4 +88,39 @@ class ShortEmbedder(FakeEmbedder):
 
 async def test_a_vector_of_another_length_is_refused() -> None:
     with pytest.raises(EmbeddingError):
-        await embed_question(ShortEmbedder(), "How is she?", timeout_s=1)
+        await embed_question(ShortEmbedder(), "How is she?", share_s=1)
+
+
+async def test_an_embedder_that_ignores_its_time_out_is_held_to_its_share() -> None:
+    class Hung(FakeEmbedder):
+        async def embed_text(
+            self, text: str, *, input_type: InputType, timeout_s: float
+        ) -> Embedded:
+            del text, input_type
+            assert timeout_s < 0.01
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    with pytest.raises(ProviderTimeout):
+        await embed_question(Hung(), "How is she?", share_s=0.01)
+
+
+async def test_a_timeout_of_another_thing_is_not_taken_for_the_share() -> None:
+    class Faulty(FakeEmbedder):
+        async def embed_text(
+            self, text: str, *, input_type: InputType, timeout_s: float
+        ) -> Embedded:
+            raise TimeoutError(text, input_type, timeout_s)
+
+    with pytest.raises(TimeoutError):
+        await embed_question(Faulty(), "How is she?", share_s=60)
+
+
+async def test_words_are_searched_in_this_workspace_and_client_whatever_the_similarity(
+    make_passage: Callable[..., Passage],
+) -> None:
+    shelf = Shelf(make_passage("Quetiapine.", similarity=0.1), make_passage("No more than asked."))
+    question = Question("On quetiapine?", UUID(int=2), max_results=1, min_similarity=0.9)
+    found = await retrieve_by_words(shelf, UUID(int=1), question)
+    assert found == shelf.passages[:1]
+    assert shelf.asked_in_words == [(UUID(int=1), "On quetiapine?", UUID(int=2), 1)]

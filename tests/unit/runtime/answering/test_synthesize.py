@@ -1,15 +1,28 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncGenerator, Callable
 from datetime import date
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runtime.answering.synthesize import Written, synthesize
-from runtime.errors import ChatError, ProviderUnavailable
-from runtime.messages import Language, Passage, Question
+from runtime.answering.synthesize import WritingTask, Written, synthesize
+from runtime.errors import ChatError, ProviderTimeout, ProviderUnavailable
+from runtime.messages import (
+    ChatEvent,
+    ChatReply,
+    ChatRequest,
+    Citation,
+    CitationReady,
+    Language,
+    Passage,
+    Question,
+    SentenceReady,
+    TextDelta,
+    UsageSoFar,
+)
 from runtime.phrases import NOT_IN_RECORDS
 from runtime.providers.fakes import FakeChatModel
 
@@ -28,6 +41,19 @@ def passages(make_passage: Callable[..., Passage]) -> list[Passage]:
     return [make_passage(NOTE), make_passage(HEBREW_NOTE, field_name="plan", similarity=0.6)]
 
 
+async def tell(
+    passages: list[Passage],
+    model: FakeChatModel,
+    *,
+    language: Language = "en",
+    streamed: bool = True,
+    share_s: float = 5,
+) -> list[SentenceReady | CitationReady | Written]:
+    task = WritingTask(Question("How does she sleep?"), passages, language, date(2026, 1, 31))
+    telling = synthesize(model, task, share_s=share_s, streamed=streamed)
+    return [event async for event in telling]
+
+
 async def write(
     passages: list[Passage],
     reply: str | None = None,
@@ -35,14 +61,12 @@ async def write(
     model: FakeChatModel | None = None,
     language: Language = "en",
 ) -> Written:
-    return await synthesize(
-        model or FakeChatModel([reply or ""]),
-        Question("How does she sleep?"),
-        passages,
-        language=language,
-        today=date(2026, 1, 31),
-        timeout_s=5,
+    events = await tell(
+        passages, model or FakeChatModel([reply or ""]), language=language, streamed=False
     )
+    written = events[-1]
+    assert isinstance(written, Written)
+    return written
 
 
 class TestWhatIsShown:
@@ -140,7 +164,142 @@ class TestModelsThatCannotBeTrusted:
             await write(passages, model=FakeChatModel([error]))
 
 
+class Pieces(FakeChatModel):
+    """Streams exactly these events."""
+
+    def __init__(self, *events: ChatEvent) -> None:
+        super().__init__()
+        self.events = events
+
+    async def stream(
+        self, request: ChatRequest, *, timeout_s: float
+    ) -> AsyncGenerator[ChatEvent, None]:
+        del request, timeout_s
+        for event in self.events:
+            yield event
+
+
+REPLY = ChatReply("Sleeps badly [1].", "fake", "scripted", 9, 3)
+
+
+class TestStream:
+    async def test_a_sentence_is_told_as_soon_as_the_model_has_begun_the_next(
+        self, passages: list[Passage]
+    ) -> None:
+        model = FakeChatModel(["Sleeps badly [1].\n- Takes 10 mg [2]."])
+        model.hold_end = asyncio.Event()
+        task = WritingTask(Question("?"), passages, "en", date(2026, 1, 31))
+        telling = synthesize(model, task, share_s=5, streamed=True)
+        assert await anext(telling) == SentenceReady("Sleeps badly [1].")
+        cited = await anext(telling)
+        assert isinstance(cited, CitationReady)
+        assert (cited.citation.marker, len(cited.citation.spans)) == (1, 1)
+        model.hold_end.set()
+        assert await anext(telling) == SentenceReady("\n- Takes 10 mg [2].")
+        await telling.aclose()
+
+    async def test_a_misquote_is_withheld_and_its_layout_kept(
+        self, passages: list[Passage]
+    ) -> None:
+        said = "Sleeps badly [1].\n- She said “I want to die” [1].\n- Wakes at 3 [1]."
+        events = await tell(passages, FakeChatModel([said]))
+        told = [event.text for event in events if isinstance(event, SentenceReady)]
+        assert told == ["Sleeps badly [1].", "\n- Wakes at 3 [1]."]
+        assert isinstance(events[-1], Written)
+        assert events[-1].warnings == ("misquote_removed",)
+
+    async def test_nothing_is_told_before_a_sentence_cites(self, passages: list[Passage]) -> None:
+        said = "Here is what I found. She sleeps badly [1]."
+        first, second, *_ = await tell(passages, FakeChatModel([said]))
+        assert (first, second) == (
+            SentenceReady("Here is what I found."),
+            SentenceReady(" She sleeps badly [1]."),
+        )
+        cut = FakeChatModel(["She is well. She eats. She"], cut=ChatError("cut"))
+        told: list[object] = []
+        with pytest.raises(ChatError):
+            await tell_until_error(passages, cut, told)
+        assert told == []
+
+    async def test_every_citation_is_told_once_those_without_a_place_at_the_end(
+        self, passages: list[Passage]
+    ) -> None:
+        events = await tell(passages, FakeChatModel(["Sleeps badly [1]. Wakes at 3 [1]."]))
+        cited = [event.citation for event in events if isinstance(event, CitationReady)]
+        assert [(citation.marker, len(citation.spans)) for citation in cited] == [(1, 1), (2, 0)]
+        assert isinstance(events[-1], Written)
+        assert [len(citation.spans) for citation in events[-1].citations] == [2, 0]
+
+    async def test_a_stream_of_the_whole_alone_is_told_all_the_same(
+        self, passages: list[Passage]
+    ) -> None:
+        first, *_ = await tell(passages, Pieces(UsageSoFar(9, 0), REPLY))
+        assert first == SentenceReady("Sleeps badly [1].")
+
+    async def test_a_stream_without_its_reply_is_a_failure(self, passages: list[Passage]) -> None:
+        with pytest.raises(ChatError):
+            await tell_until_error(passages, Pieces(TextDelta("Sleeps badly [1].")), [])
+
+    @pytest.mark.parametrize("streamed", [True, False])
+    async def test_a_model_that_ignores_its_time_out_is_held_to_its_share(
+        self, passages: list[Passage], *, streamed: bool
+    ) -> None:
+        class Hung(FakeChatModel):
+            async def chat(self, request: ChatRequest, *, timeout_s: float) -> ChatReply:
+                del request
+                assert timeout_s < 0.01
+                await asyncio.Event().wait()
+                raise AssertionError
+
+        with pytest.raises(ProviderTimeout):
+            await tell(passages, Hung(), streamed=streamed, share_s=0.01)
+
+    async def test_a_timeout_of_another_thing_is_not_taken_for_the_share(
+        self, passages: list[Passage]
+    ) -> None:
+        class Faulty(FakeChatModel):
+            async def chat(self, request: ChatRequest, *, timeout_s: float) -> ChatReply:
+                raise TimeoutError(request, timeout_s)
+
+        with pytest.raises(TimeoutError):
+            await tell(passages, Faulty())
+
+    async def test_leaving_early_closes_the_models_stream(self, passages: list[Passage]) -> None:
+        model = FakeChatModel(["Sleeps badly [1]. She"], endless=True)
+        task = WritingTask(Question("?"), passages, "en", date(2026, 1, 31))
+        telling = synthesize(model, task, share_s=5, streamed=True)
+        await anext(telling)
+        await telling.aclose()
+        assert model.closed == 1
+
+
+async def tell_until_error(
+    passages: list[Passage], model: FakeChatModel, told: list[object]
+) -> None:
+    task = WritingTask(Question("?"), passages, "en", date(2026, 1, 31))
+    async for event in synthesize(model, task, share_s=5, streamed=True):
+        told.append(event)  # noqa: PERF401 - what came before the error counts
+
+
 class TestWhateverTheModelWrites:
+    @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(reply=WRITTEN)
+    async def test_the_stream_and_the_whole_are_the_same_answer(
+        self, passages: list[Passage], reply: str
+    ) -> None:
+        try:
+            whole = await write(passages, reply)
+        except ChatError:
+            with pytest.raises(ChatError):
+                await tell(passages, FakeChatModel([reply]))
+            return
+        *told, written = await tell(passages, FakeChatModel([reply]))
+        assert written == whole
+        sentences = [event.text for event in told if isinstance(event, SentenceReady)]
+        assert "".join(sentences) == whole.text
+        cited = [event.citation for event in told if isinstance(event, CitationReady)]
+        assert sorted(map(key, cited)) == sorted(map(key, whole.citations))
+
     @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(reply=WRITTEN)
     async def test_quotes_are_verbatim_and_spans_are_places_of_the_answer_that_cite(
@@ -161,3 +320,7 @@ class TestWhateverTheModelWrites:
                 assert f"[{citation.marker}]" in place
         assert "[7]" not in written.text
         assert "I cannot" not in written.text
+
+
+def key(citation: Citation) -> tuple[int, str]:
+    return citation.marker, citation.field_name

@@ -90,3 +90,20 @@ async def test_an_endless_stream_ends_when_it_is_left() -> None:
         assert isinstance(await anext(stream), TextDelta)
     await stream.aclose()
     assert chat.closed == 1
+
+
+async def test_a_stream_breaks_off_after_its_words_on_demand() -> None:
+    chat = FakeChatModel(["Sleeps well."], cut=LIMITED)
+    stream = chat.stream(REQUEST, timeout_s=1)
+    assert [await anext(stream) for _ in range(2)] == [TextDelta("Sleeps"), TextDelta(" well.")]
+    with pytest.raises(RateLimitError):
+        await anext(stream)
+
+
+async def test_a_stream_that_hangs_before_its_end_times_out() -> None:
+    chat = FakeChatModel(["Sleeps."])
+    chat.hold_end = asyncio.Event()
+    stream = chat.stream(REQUEST, timeout_s=0)
+    assert await anext(stream) == TextDelta("Sleeps.")
+    with pytest.raises(ProviderTimeout):
+        await anext(stream)

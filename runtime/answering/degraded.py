@@ -1,0 +1,30 @@
+"""What a question may be answered without, and the words that say so.
+
+Why these and no others: `docs/decisions/0009-degraded-answers.md`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from runtime.errors import (
+    ActorUnavailable,
+    ChatError,
+    EmbeddingError,
+    Overloaded,
+    ProviderError,
+)
+
+EMBEDDING_UNAVAILABLE: Final = "embedding_unavailable"
+CHAT_UNAVAILABLE: Final = "chat_unavailable"
+"""Source: the contract, `degraded`."""
+
+DONE_WITHOUT: Final = (
+    EmbeddingError,
+    ChatError,
+    ProviderError,
+    ActorUnavailable,
+    Overloaded,
+)
+"""Failures of a provider, or of the way to it, that another way round is taken for. The database's
+are not among them: without it there is nothing to answer from."""

@@ -1,0 +1,43 @@
+"""How a question's remaining seconds are shared out, so that what hangs leaves time for the rest.
+
+`answer.py` asks, `docs/decisions/0009-degraded-answers.md` argues. Seconds in, seconds out.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+EMBED_SHARE: Final = 1 / 3
+"""What a hanging embedding may take: search by words and writing come after it."""
+EXTRACT_SHARE: Final = 0.1
+LEAST_EXTRACT_S: Final = 0.25
+"""An extract takes some 10 ms; the rest is for a machine that is busy."""
+MOST_EXTRACT_S: Final = 5.0
+TOLD_SHARE: Final = 0.95
+MOST_MARGIN_S: Final = 0.5
+
+
+def for_embedding(remaining_s: float) -> float:
+    """Return what embedding the question may take."""
+    return remaining_s * EMBED_SHARE
+
+
+def for_provider(remaining_s: float, *, providers_left: int, may_extract: bool) -> float:
+    """Return what the next chat provider may take: half of what there is for all that are left.
+
+    The last one may take all of it. The extract's part is kept back, never more than half.
+    """
+    writing_s = remaining_s
+    if may_extract:
+        kept_s = max(LEAST_EXTRACT_S, remaining_s * EXTRACT_SHARE)
+        writing_s -= min(kept_s, MOST_EXTRACT_S, remaining_s / 2)
+    return writing_s if providers_left == 1 else writing_s / 2
+
+
+def to_tell(share_s: float) -> float:
+    """Return the time-out that a provider is told: less than it is held to.
+
+    So the layer nearest to the vendor ends first, which names the fault and counts it; ended from
+    outside, the call would look like one whose caller left.
+    """
+    return max(share_s * TOLD_SHARE, share_s - MOST_MARGIN_S)

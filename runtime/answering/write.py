@@ -1,0 +1,101 @@
+"""Who writes the answer: the chat providers in turn, then the extract.
+
+`answer.py` calls `Writer.write` once the search has ended. How one of them writes is
+`synthesize.py`'s; in which order they are tried, `chat_chain.py`'s.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from runtime.answering.degraded import CHAT_UNAVAILABLE, DONE_WITHOUT
+from runtime.answering.synthesize import Written, nothing_found, synthesize
+from runtime.answering.time_shares import for_provider, to_tell
+from runtime.errors import DeadlineExceeded
+from runtime.messages import AnswerStarted, CitationReady, SentenceReady
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from uuid import UUID
+
+    from runtime.answering.chat_chain import ChatChain
+    from runtime.answering.stages import Stages
+    from runtime.answering.synthesize import WritingTask
+    from runtime.ports import ChatModel, Clock
+
+WritingEvent: TypeAlias = AnswerStarted | SentenceReady | CitationReady | Written
+
+
+class Writer:
+    """Writes answers, any number at once. `extract` must call no provider; None does without."""
+
+    def __init__(self, chat: ChatChain, extract: ChatModel | None, *, clock: Clock) -> None:
+        self._chat = chat
+        self._extract = extract
+        self._clock = clock
+
+    async def write(
+        self, workspace_id: UUID, task: WritingTask, stages: Stages, *, streamed: bool
+    ) -> AsyncGenerator[WritingEvent, None]:
+        """Yield `AnswerStarted`, sentences and citations as they are ready, then `Written`.
+
+        `AnswerStarted` comes once an answer is certain: at once where an extract can end it, else
+        with the first sentence.
+
+        Raises: DeadlineExceeded; of the last one tried, ChatError, ProviderError, ActorUnavailable,
+            Overloaded.
+        """
+        models = self._chat.order_for(workspace_id)
+        started = AnswerStarted(task.language, len(task.passages))
+        if not task.passages:
+            yield started
+            for said in nothing_found(task, models[0]):
+                yield said
+            return
+        is_started = self._extract is not None
+        if is_started:
+            yield started
+        with stages.measured("chat"):
+            async with aclosing(self._in_turn(models, task, stages, streamed=streamed)) as events:
+                async for event in events:
+                    if not is_started:
+                        yield started
+                        is_started = True
+                    yield event
+
+    async def _in_turn(
+        self, models: tuple[ChatModel, ...], task: WritingTask, stages: Stages, *, streamed: bool
+    ) -> AsyncGenerator[WritingEvent, None]:
+        """Yield what the first one says that does not fail before its first sentence."""
+        for left, model in zip(range(len(models), 0, -1), models, strict=True):
+            share_s = for_provider(
+                stages.remaining_s("chat"),
+                providers_left=left,
+                may_extract=self._extract is not None,
+            )
+            is_told = False
+            late_at_s = self._clock.monotonic() + to_tell(share_s)
+            try:
+                writing = synthesize(model, task, share_s=share_s, streamed=streamed)
+                async with aclosing(writing) as events:
+                    async for event in events:
+                        is_told = True
+                        yield event
+            except DONE_WITHOUT:
+                if is_told and self._clock.monotonic() >= late_at_s:
+                    raise DeadlineExceeded("chat") from None
+                if is_told or (left == 1 and self._extract is None):
+                    raise
+            else:
+                return
+        assert self._extract is not None
+        share_s = stages.remaining_s("chat")
+        writing = synthesize(self._extract, task, share_s=share_s, streamed=streamed)
+        async with aclosing(writing) as events:
+            async for event in events:
+                if isinstance(event, Written):
+                    yield replace(event, degraded=(CHAT_UNAVAILABLE,))
+                else:
+                    yield event
