@@ -43,8 +43,11 @@ JOIN_SLACK_S: Final = 1.0
 EXTRA_CALLS: Final = 6
 EXTRA_CALLS_EARNED: Final = 2
 """A refused call is made again in halves while that helps: each half that succeeds earns two more
-calls, which is what it takes to halve its other half again. A vendor that refuses everything, as
-for a bad key, so sees six calls more and not one for each text."""
+calls, which is what it takes to halve its other half again. So up to three bad texts of 96 are told
+from the rest, and a vendor that refuses everything, as for a bad key, sees six calls more.
+
+Source: docs/decisions/0008-retries-and-deadlines.md.
+"""
 
 _ONE_TEXTS_FAULT: Final = (ProviderRejected, BadProviderResponse)
 _Lane: TypeAlias = tuple[InputType, Priority]
