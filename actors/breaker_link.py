@@ -63,10 +63,11 @@ class RemoteBreakerLink:
             answer = getattr(actor, method).remote(*args, **kwargs)
             return await answer
         except asyncio.CancelledError:
-            if answer is not None:
-                ray.cancel(answer)
             task = asyncio.current_task()
             if task is not None and task.cancelling():
+                # A process that is ending may have left the cluster, and asking would join it again.
+                if answer is not None and ray.is_initialized():
+                    ray.cancel(answer)
                 raise
             raise ActorUnavailable(ACTOR, "gave up the call") from None
         except Exception as error:  # noqa: BLE001 - the border: whatever crosses is translated

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from runtime.messages import CircuitState, Outcome, Permit, Refusal
 from runtime.resilience.breaker import CircuitBreaker
-from runtime.resilience.failure_run import Failure, FailureRun, Trip, is_outage
+from runtime.resilience.failure_run import CallEnd, FailureRun, Trip, is_outage
 from runtime.telemetry import CircuitChanged
 
 if TYPE_CHECKING:
@@ -248,11 +248,11 @@ class _Circuit:
         self, replica: str, report: OutcomeReport, *, lone: str | None, now: float
     ) -> Transitions:
         """Count one outcome; what it means depends on the state its caller was permitted in."""
-        ended_at = now - report.age_s
+        ended = CallEnd(now - report.age_s, replica)
         if report.generation != self.breaker.generation:
-            return self._reconsider(report, ended_at, lone=lone, now=now)
+            return self._reconsider(ended, report, lone=lone, now=now)
         if self.breaker.state == "closed":
-            return self._count(Failure(ended_at, replica), report.outcome, lone=lone, now=now)
+            return self._count(ended, report.outcome, lone=lone, now=now)
         return self._end_probe(replica, report, now)
 
     def lease_probe(self, replica: str, *, others: bool, now: float) -> Permit | Refusal:
@@ -288,19 +288,19 @@ class _Circuit:
         return transitions + self.breaker.advance(now)
 
     def _count(
-        self, failure: Failure, outcome: Outcome, *, lone: str | None, now: float
+        self, ended: CallEnd, outcome: Outcome, *, lone: str | None, now: float
     ) -> Transitions:
         if outcome == "succeeded":
-            self._run.add_success(failure.at)
+            self._run.add_success(ended.at)
             return ()
         if outcome == "ignored":
             return ()
-        self._run.add_failure(failure)
+        self._run.add_failure(ended)
         failures = self._run.failures
         if not is_outage(failures, self._policy.failure_threshold, lone=lone):
             return ()
-        self._trip = Trip(failures, at=now, generation=self.breaker.generation)
-        self._run.restart([])
+        self._trip = Trip(self._run, at=now, generation=self.breaker.generation)
+        self._run = FailureRun()
         # The rest began with the last failure: after a restart, that may be a while ago.
         rest_s = max(0.0, failures[-1].at + self._policy.cooldown_s - now)
         return self._open(self._trip.suspect, rest_s, now)
@@ -313,25 +313,27 @@ class _Circuit:
         return self.breaker.open(now, for_s=rest_s)
 
     def _reconsider(
-        self, report: OutcomeReport, ended_at: float, *, lone: str | None, now: float
+        self, late: CallEnd, report: OutcomeReport, *, lone: str | None, now: float
     ) -> Transitions:
         """Drop news of an earlier generation, unless it shows that the trip was a mistake."""
         trip = self._trip
         if (
             trip is None
-            or report.outcome != "succeeded"
             or report.generation != trip.generation
             or self.breaker.generation != trip.generation + 1
             or self.breaker.state == "closed"
             or now > trip.at + UNDO_S
         ):
             return ()
-        trip.add_success(ended_at)
+        if report.outcome == "failed":
+            trip.add_failure(late)
+        if report.outcome != "succeeded":
+            return ()
+        trip.add_success(late.at)
         if trip.stands(self._policy.failure_threshold, lone=lone):
             return ()
         self._trip = None
-        self._run.add_success(ended_at)
-        self._run.restart(trip.newest)
+        self._run = trip.undone()
         return self.breaker.undo_open(now)
 
     def _end_probe(self, replica: str, report: OutcomeReport, now: float) -> Transitions:

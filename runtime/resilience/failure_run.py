@@ -6,25 +6,28 @@ that the replica told, so the order in which calls ended is restored.
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import Counter
 from dataclasses import dataclass
 from math import inf
 from typing import Final
 
-MAX_FAILURES: Final = 64
-"""Kept of a run that does not trip, the newest: one replica that fails alone fails for ever."""
+MAX_FAILURES: Final = 2000
+"""Kept of a run that does not trip, the newest: one replica that fails alone fails for ever.
+
+Source: twice the upper bound of `AI_BREAKER_FAILURE_THRESHOLD`.
+"""
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Failure:
+class CallEnd:
     """When a call ended, and which replica saw it."""
 
     at: float
     replica: str
 
 
-def is_outage(failures: list[Failure], threshold: int, *, lone: str | None) -> bool:
+def is_outage(failures: list[CallEnd], threshold: int, *, lone: str | None) -> bool:
     """Return whether failures with no success between open the circuit for all.
 
     Two replicas must have seen them, so that one with a broken network condemns nobody; `lone` is
@@ -37,16 +40,21 @@ def is_outage(failures: list[Failure], threshold: int, *, lone: str | None) -> b
 class FailureRun:
     """The failures since the newest success. A success decides what ended before it."""
 
-    def __init__(self) -> None:
-        self._failures: list[Failure] = []
-        self._success_at = -inf
+    def __init__(self, failures: list[CallEnd] | None = None, *, success_at: float = -inf) -> None:
+        self._failures = failures or []
+        self._success_at = success_at
 
     @property
-    def failures(self) -> list[Failure]:
+    def failures(self) -> list[CallEnd]:
         """In the order in which they ended."""
         return self._failures
 
-    def add_failure(self, failure: Failure) -> None:
+    @property
+    def success_at(self) -> float:
+        """When the newest success ended."""
+        return self._success_at
+
+    def add_failure(self, failure: CallEnd) -> None:
         """Count a failure, unless a success that ended later is known."""
         if failure.at > self._success_at:
             insort(self._failures, failure)
@@ -59,39 +67,43 @@ class FailureRun:
             if self._failures:
                 self._failures = [f for f in self._failures if f.at > at]
 
-    def restart(self, failures: list[Failure]) -> None:
-        """Go on with these failures alone."""
-        self._failures = failures
-
 
 class Trip:
     """The run that opened a circuit, and whether late news takes the ground from under it."""
 
-    def __init__(self, failures: list[Failure], *, at: float, generation: int) -> None:
+    def __init__(self, run: FailureRun, *, at: float, generation: int) -> None:
         self.at = at
         self.generation = generation
         """The closed generation that the trip ended."""
-        self._parts = [failures]
+        self._began_after = run.success_at
+        self._failures = run.failures
+        self._successes: list[float] = []
 
     @property
     def suspect(self) -> str:
         """The replica that saw most of it: if one network is broken, it is that one's."""
-        seen = Counter(failure.replica for part in self._parts for failure in part)
-        return seen.most_common(1)[0][0]
+        return Counter(failure.replica for failure in self._failures).most_common(1)[0][0]
 
-    @property
-    def newest(self) -> list[Failure]:
-        """The failures since the newest success that was told of late."""
-        return self._parts[-1]
+    def add_failure(self, failure: CallEnd) -> None:
+        """Learn of a failure of a call that was made before the trip."""
+        if failure.at > self._began_after:
+            insort(self._failures, failure)
 
     def add_success(self, at: float) -> None:
-        """Learn of a success that ended before the trip, and cut the run where it ended."""
-        self._parts = [
-            piece
-            for part in self._parts
-            for piece in ([f for f in part if f.at <= at], [f for f in part if f.at > at])
-        ]
+        """Learn of a success of a call that was made before the trip."""
+        insort(self._successes, at)
 
     def stands(self, threshold: int, *, lone: str | None) -> bool:
         """Return whether some of the failures were an outage with no success between them."""
-        return any(is_outage(part, threshold, lone=lone) for part in self._parts)
+        return any(is_outage(row, threshold, lone=lone) for row in self._rows())
+
+    def undone(self) -> FailureRun:
+        """Return the run as it would be had the circuit not opened."""
+        return FailureRun(self._rows()[-1], success_at=max(self._successes))
+
+    def _rows(self) -> list[list[CallEnd]]:
+        """Return the failures between one success and the next."""
+        rows: list[list[CallEnd]] = [[] for _ in range(len(self._successes) + 1)]
+        for failure in self._failures:
+            rows[bisect_left(self._successes, failure.at)].append(failure)
+        return rows
