@@ -15,7 +15,7 @@ Uniform: TypeAlias = Callable[[float, float], float]
 FIRST_DELAY_S: Final = 0.5
 """The most that the first retry waits of itself; each later one doubles it.
 
-Source: openai-python 2.x and anthropic-sdk-python 0.60, `INITIAL_RETRY_DELAY`.
+Source: openai 3.54.0 and anthropic 2.12.0, `_constants.py`, `INITIAL_RETRY_DELAY`.
 """
 
 LEAST_USEFUL_S: Final = 2.0

@@ -49,16 +49,19 @@ class MemoryBreaker:
 
 @dataclass
 class MemoryLimiter:
-    """Lets everything through; `refusals` come first."""
+    """Lets everything through; `refusals` come first, and `hold` is waited for."""
 
     refusals: list[float] = field(default_factory=list)
     acquired: list[tuple[Cost, Priority, float]] = field(default_factory=list)
     settled: list[tuple[int, int]] = field(default_factory=list)
     slowed: list[float | None] = field(default_factory=list)
+    hold: asyncio.Event | None = None
 
     async def acquire(self, cost: Cost, *, priority: Priority, timeout_s: float) -> Refusal | None:
         if self.refusals:
             return Refusal(self.refusals.pop(0))
+        if self.hold is not None:
+            await self.hold.wait()
         self.acquired.append((cost, priority, timeout_s))
         return None
 

@@ -264,6 +264,17 @@ class TestCallersWhoLeave:
         assert guards.breaker.outcomes == ["ignored"]
         assert guards.ended == [("cancelled", 1)]
 
+    async def test_leaving_while_our_own_limit_is_waited_for_gives_the_permit_back(self) -> None:
+        guards = Guards()
+        guards.limiter.hold = asyncio.Event()
+        task = asyncio.create_task(run(guards, script(guards)))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert guards.breaker.outcomes == ["ignored"]
+        assert guards.ended == [("cancelled", 0)]
+
     async def test_leaving_between_attempts_makes_no_other(self) -> None:
         guards = Guards()
         asleep = asyncio.Event()

@@ -5,10 +5,13 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runtime.errors import (
     BadProviderResponse,
     CircuitOpen,
+    ContentRefused,
     ProviderError,
     ProviderTimeout,
     ProviderUnavailable,
@@ -202,3 +205,42 @@ class TestReadersWhoLeave:
         with pytest.raises(ProviderTimeout):
             await read(model)
         assert guards.breaker.outcomes == ["failed"]
+
+
+PIECES = st.lists(st.sampled_from([UsageSoFar(90, 1), TextDelta("She")]), max_size=3)
+ENDS = st.sampled_from(
+    [
+        WHOLE,
+        unavailable(),
+        failure(RateLimitError, 1, "chat"),
+        failure(ContentRefused, None, "chat"),
+    ]
+)
+
+
+@given(scripts=st.lists(st.tuples(PIECES, ENDS), min_size=3, max_size=3), reads=st.integers(0, 5))
+def test_however_a_stream_ends_its_permits_are_told_of_once_and_no_word_comes_twice(
+    scripts: list[tuple[list[ChatEvent], ChatEvent | ProviderError]], reads: int
+) -> None:
+    guards = make_guards()
+    inner = ScriptedStreams(*([*pieces, end] for pieces, end in scripts))
+    got: list[ChatEvent] = []
+
+    async def read_some() -> None:
+        model = GuardedChat(inner, guards.call)
+        async with aclosing(model.stream(REQUEST, timeout_s=30)) as events:
+            while len(got) < reads:
+                got.append(await anext(events))
+
+    try:
+        asyncio.run(read_some())
+    except (ProviderError, StopAsyncIteration) as error:
+        whole = isinstance(error, StopAsyncIteration)
+    else:
+        whole = WHOLE in got
+    outcomes = guards.breaker.outcomes
+    assert whole == (WHOLE in got) == ("succeeded" in outcomes)
+    assert len(outcomes) == len(inner.opened) <= 1 + POLICY.max_retries
+    assert len(guards.ended) == (reads > 0)
+    last_pieces, _ = scripts[max(len(outcomes) - 1, 0)]
+    assert [event for event in got if event != WHOLE] == last_pieces[: len(got)]
