@@ -1,7 +1,8 @@
 """Azure OpenAI: OpenAI's format at an account's own address, its models the account's deployments.
 
 What is said and how answers are read stands in `openai.py`; here is the client alone. `base_url` is
-the endpoint, such as `https://my-practice.openai.azure.com`, and a model the deployment's name.
+the endpoint, such as `https://my-practice.openai.azure.com`, and a model the deployment's name; a
+deployment is taken for the model that it is named after.
 """
 
 from __future__ import annotations
@@ -23,15 +24,9 @@ TEXTS_PER_CALL: Final = 2048
 AZURE: Final = Dialect("azure")
 
 
-def embedding_dimensions(model: str, configured: int) -> int:
-    """Return the length of the vectors; a deployment is taken for the model it is named after."""
-    return openai.embedding_dimensions(model, configured)
-
-
 def make_embedder(options: ProviderOptions, http: httpx.AsyncClient) -> OpenAIEmbedder:
     """Return the Embedder for the catalogue."""
-    dimensions = embedding_dimensions(options.model, options.dimensions)
-    model = EmbeddingModel(AZURE.provider, options.model, dimensions)
+    model = EmbeddingModel(AZURE.provider, options.model, options.dimensions)
     return OpenAIEmbedder(_client(options, http), dialect=AZURE, model=model, clock=options.clock)
 
 

@@ -60,11 +60,6 @@ _WHOLE: Final = ("COMPLETE", "MAX_TOKENS", "STOP_SEQUENCE")
 _ONE_ATTEMPT: Final[RequestOptions] = {"max_retries": 0, "stream_reconnection_enabled": False}
 
 
-def embedding_dimensions(model: str, configured: int) -> int:
-    """Return the length of the model's vectors where so many dimensions are configured."""
-    return OWN_DIMENSIONS.get(model, configured)
-
-
 def make_embedder(options: ProviderOptions, http: httpx.AsyncClient) -> CohereEmbedder:
     """Return the Embedder for the catalogue."""
     assert options.api_key is not None
@@ -105,7 +100,7 @@ class CohereEmbedder:
         base_url: str,
         clock: Clock | None = None,
     ) -> None:
-        self.model = EmbeddingModel(PROVIDER, model, embedding_dimensions(model, dimensions))
+        self.model = EmbeddingModel(PROVIDER, model, OWN_DIMENSIONS.get(model, dimensions))
         self._client = _client(http, api_key, base_url)
         self._clock = clock or SystemClock()
 

@@ -44,16 +44,16 @@ TOKENS_PER_CALL: Final = 250_000
 
 Source: of both, developers.openai.com/api/reference, embeddings create, `input`.
 """
-OWN_DIMENSIONS: Final = {"text-embedding-ada-002": 1536}
-"""Models that offer no choice. Source: as above, `dimensions`."""
+WITHOUT_CHOICE: Final = ("text-embedding-ada-002",)
+"""Models that refuse to be asked for a length of vectors. Source: as above, `dimensions`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """Who is spoken to, and what it takes of the format.
 
-    `has_choices` is whether a length of vectors may be asked for; `is_old` is whether a server
-    knows `max_tokens` alone and takes any temperature.
+    `has_choices`: a length of vectors may be asked for. `is_old`: `max_tokens` is known and its
+    successor may not be, and any model takes a temperature.
     """
 
     provider: str
@@ -77,15 +77,9 @@ developers.openai.com/api/docs/guides/latest-model (parameter compatibility), â€
 """
 
 
-def embedding_dimensions(model: str, configured: int) -> int:
-    """Return the length of the model's vectors where so many dimensions are configured."""
-    return OWN_DIMENSIONS.get(model, configured)
-
-
 def make_embedder(options: ProviderOptions, http: httpx.AsyncClient) -> OpenAIEmbedder:
     """Return the Embedder for the catalogue."""
-    dimensions = embedding_dimensions(options.model, options.dimensions)
-    model = EmbeddingModel(OPENAI.provider, options.model, dimensions)
+    model = EmbeddingModel(OPENAI.provider, options.model, options.dimensions)
     return OpenAIEmbedder(_client(options, http), dialect=OPENAI, model=model, clock=options.clock)
 
 
@@ -162,7 +156,7 @@ class OpenAIEmbedder:
                 )
 
     async def _call(self, texts: list[str]) -> Embedded:
-        may_choose = self._dialect.has_choices and self.model.name not in OWN_DIMENSIONS
+        may_choose = self._dialect.has_choices and self.model.name not in WITHOUT_CHOICE
         response = await self._client.embeddings.create(
             input=texts,
             model=self.model.name,

@@ -1,7 +1,7 @@
 """Any server that speaks OpenAI's format: vLLM, Ollama, llama.cpp, a gateway.
 
 What is said and how answers are read stands in `openai.py`; here is what such servers do not take.
-`base_url` ends in `/v1` for all of those named.
+`base_url` ends in `/v1` for all of those named; the configured dimensions must be the model's own.
 """
 
 from __future__ import annotations
@@ -32,12 +32,6 @@ COMPATIBLE: Final = Dialect(
 
 _NO_KEY: Final = SecretStr("none")
 """The client insists on a key; servers without keys do not look at it."""
-
-
-def embedding_dimensions(model: str, configured: int) -> int:
-    """Return what is configured: it must say the length of the model's own vectors."""
-    del model
-    return configured
 
 
 def make_embedder(options: ProviderOptions, http: httpx.AsyncClient) -> OpenAIEmbedder:

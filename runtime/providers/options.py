@@ -17,7 +17,8 @@ class ProviderOptions:
     """One provider's configuration for one operation, with its defaults filled in.
 
     `api_key` is None only where the vendor may need none; `api_version` is Azure's. `dimensions` is
-    what is configured for embeddings, whatever the model can give. Never crosses processes.
+    the length of the model's vectors, to be asked of a vendor that can choose; 0 for chat. Never
+    crosses processes.
     """
 
     provider: str

@@ -22,7 +22,8 @@ from runtime.errors import (
     RateLimitError,
 )
 from runtime.messages import ChatDocument, ChatMessage, ChatReply, ChatRequest, TextDelta
-from runtime.providers.cohere import TEXTS_PER_CALL, CohereChat, CohereEmbedder
+from runtime.providers.catalog import PROVIDERS
+from runtime.providers.cohere import OWN_DIMENSIONS, TEXTS_PER_CALL, CohereChat, CohereEmbedder
 from runtime.providers.embedding_calls import CALLS_AT_ONCE
 from runtime.providers.transport import open_http
 from tests.unit.runtime.providers import cohere_service
@@ -87,6 +88,12 @@ async def test_a_model_without_a_choice_of_dimensions_is_asked_for_none() -> Non
     assert embedded.vectors.shape == (1, fixed.model.dimensions) == (1, 1024)
     assert "output_dimension" not in service.bodies[0]
     assert service.bodies[0]["input_type"] == "search_document"
+
+
+def test_the_catalogue_knows_the_same_models_without_a_choice() -> None:
+    embedding = PROVIDERS["cohere"].embedding
+    assert embedding is not None
+    assert embedding.own_dimensions == OWN_DIMENSIONS
 
 
 async def test_a_long_list_goes_out_in_full_calls_and_comes_back_in_order() -> None:
