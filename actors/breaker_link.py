@@ -65,7 +65,7 @@ class RemoteBreakerLink:
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
-                # A process that is ending may have left the cluster, and asking would join it again.
+                # A process that is ending may have left the cluster; asking would join it again.
                 if answer is not None and ray.is_initialized():
                     ray.cancel(answer)
                 raise

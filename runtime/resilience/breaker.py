@@ -154,6 +154,10 @@ class CircuitBreaker:
         self._generation = generation
         self._leases = {}
 
+    def is_leased(self, probe: int) -> bool:
+        """Return whether the probe is out, as of the last `advance`."""
+        return probe in self._leases
+
     def end_lease(self, probe: int) -> None:
         """Take back a lease whose holder is known to be gone."""
         self._leases.pop(probe, None)

@@ -135,8 +135,8 @@ class CircuitBoard:
         }
         changes: Changes = ()
         for name, circuit in self._circuits.items():
-            circuit.reclaim(self._connected(name, now))
             changes += self._changed(name, circuit.breaker.advance(now))
+            circuit.reclaim(self._connected(name, now))
         return changes
 
     def hear(self, replica: str, circuits: Iterable[str], now: float) -> Changes:
@@ -182,14 +182,15 @@ class CircuitBoard:
 
     def _apply(self, replica: str, outcomes: Iterable[OutcomeReport], now: float) -> Changes:
         reporter = self._replica(replica, now)
+        lone = {name: self._lone(name, now) for name in self._circuits}
         changes: Changes = ()
         for report in outcomes:
             if report.sequence > reporter.sequence:
                 reporter.sequence = report.sequence
-                lone = self._lone(report.circuit, now)
                 circuit = self._circuit(report.circuit)
                 changes += self._changed(
-                    report.circuit, circuit.record(replica, report, lone=lone, now=now)
+                    report.circuit,
+                    circuit.record(replica, report, lone=lone.get(report.circuit), now=now),
                 )
         return changes
 
@@ -239,7 +240,7 @@ class _Circuit:
         self.breaker = CircuitBreaker(policy)
         self._run = FailureRun()
         self._trip: Trip | None = None
-        self._holders: dict[str, Permit] = {}
+        self._holders: dict[str, int] = {}
         self._suspect: str | None = None
         self._turn_ends_at = 0.0
         self._has_decided = False
@@ -260,20 +261,21 @@ class _Circuit:
         if self.breaker.state == "half_open":
             held = self._holders.get(replica)
             if held is not None:
-                return held
+                return Permit(self.breaker.generation, held)
             if others and replica == self._suspect and now < self._turn_ends_at:
                 return Refusal(self._turn_ends_at - now)
         decision, _ = self.breaker.admit(now)
         if isinstance(decision, Permit) and decision.probe is not None:
-            self._holders[replica] = decision
+            self._holders[replica] = decision.probe
         return decision
 
     def reclaim(self, connected: set[str]) -> None:
-        """Take back the probes of replicas that are gone."""
-        for replica in self._holders.keys() - connected:
-            probe = self._holders.pop(replica).probe
-            if probe is not None:
+        """Take back the probes of replicas that are gone, and forget leases that ended."""
+        for replica, probe in list(self._holders.items()):
+            if replica not in connected:
                 self.breaker.end_lease(probe)
+            if not self.breaker.is_leased(probe):
+                del self._holders[replica]
 
     def restore(self, copy: CircuitView, now: float) -> Transitions:
         """Take over what a replica remembers of an earlier life, unless this one knows better."""
@@ -337,8 +339,7 @@ class _Circuit:
         return self.breaker.undo_open(now)
 
     def _end_probe(self, replica: str, report: OutcomeReport, now: float) -> Transitions:
-        held = self._holders.get(replica)
-        if held is not None and held.probe == report.probe:
+        if report.probe is not None and self._holders.get(replica) == report.probe:
             del self._holders[replica]
         if report.outcome == "failed" and self.breaker.state == "half_open":
             return self._open(replica, self._policy.cooldown_s, now)

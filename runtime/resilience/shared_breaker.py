@@ -147,10 +147,11 @@ class SharedBreakers:
             raise
         if not asking.done():
             asking.add_done_callback(lambda late: self._give_back(circuit, late))
-            self._is_linked = False
+            self._lose(TimeoutError())
             return None
-        if asking.cancelled() or asking.exception() is not None:
-            self._is_linked = False
+        error = asking.exception()
+        if error is not None:
+            self._lose(error)
             return None
         return asking.result()
 
@@ -233,15 +234,12 @@ class SharedBreakers:
         )
         if not ended:
             return
+        incarnation = self._snapshot.incarnation
+        reports = tuple(_report(e, now) for e in ended)
         snapshot = await _within(
-            CALL_TIMEOUT_S,
-            self._link.report(
-                self._replica,
-                tuple(_report(e, now) for e in ended),
-                incarnation=self._snapshot.incarnation,
-            ),
+            CALL_TIMEOUT_S, self._link.report(self._replica, reports, incarnation=incarnation)
         )
-        if snapshot.incarnation == self._incarnation:
+        if snapshot.incarnation == incarnation:
             self._forget(ended[-1].sequence)
         else:
             self._has_news.set()
@@ -271,7 +269,7 @@ class SharedBreakers:
                 left_s = max(0.0, view.retry_after_s - (now - self._snapshot_at))
                 breaker.follow(replace(view, retry_after_s=left_s), now)
 
-    def _lose(self, error: Exception) -> None:
+    def _lose(self, error: BaseException) -> None:
         if self._is_linked:
             self._is_linked = False
             log("breaker_link_down", error_type=type(error).__name__)

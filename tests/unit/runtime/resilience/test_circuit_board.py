@@ -364,6 +364,15 @@ class TestHalfOpen:
         cluster = opened("a", "b")
         assert cluster.probe("b", 60) == cluster.probe("b", 60.1)
 
+    def test_whoever_asks_again_after_its_lease_ended_does_not_get_it_back(self) -> None:
+        cluster = opened("a", "b", "c")
+        old = cluster.probe("b", 60)
+        for now in range(60, 161, 5):
+            cluster.hear("b", now)
+            cluster.hear("c", now)
+        assert cluster.probe("c", 160) != old
+        assert isinstance(cluster.lease("b", 160), Refusal)
+
     def test_a_gone_replicas_probe_is_reclaimed(self) -> None:
         cluster = opened("a", "b", "c")
         cluster.probe("b", 60)

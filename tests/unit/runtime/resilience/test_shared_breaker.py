@@ -50,6 +50,13 @@ class Actor:
     def kill(self) -> None:
         self.is_up = False
 
+    def report_success(self, replica: str) -> None:
+        """As the replica would; faster than its own link."""
+        now = self.clock.monotonic()
+        generation = self.board.snapshot(now).circuits[0].generation
+        report = OutcomeReport(10_000, CHAT, generation, "succeeded", 0, None)
+        self.board.report(replica, [report], incarnation=self.board.incarnation, now=now)
+
     @property
     def state(self) -> str:
         self.board.advance(self.clock.monotonic())
@@ -276,6 +283,30 @@ class TestHalfOpen:
             assert all(isinstance(d, Refusal) for d in await asyncio.gather(*waiting))
             assert here.actor.calls.count("lease_probe") == 1
 
+    async def test_a_refused_probe_is_asked_for_again_after_the_time_told(self) -> None:
+        async with world("ab") as here:
+            await here.fail_everywhere()
+            await passes(61.5)
+            await here.replicas[0].admit()
+            here.actor.calls.clear()
+            for _ in range(10):
+                assert await here.replicas[1].refuses()
+            assert here.actor.calls.count("lease_probe") == 1
+            await passes(1)
+            assert await here.replicas[1].refuses()
+            assert here.actor.calls.count("lease_probe") == 2
+
+    async def test_whoever_asks_while_the_cluster_closes_is_let_through(self) -> None:
+        async with world("ab") as here:
+            await here.fail_everywhere()
+            await passes(61.5)
+            assert isinstance(await here.replicas[0].admit(), Permit)
+            here.actor.delay_s = 0.045
+            asking = asyncio.create_task(here.replicas[1].admit())
+            await passes(0.001)
+            here.actor.report_success("a")
+            assert isinstance(await asking, Permit)
+
     async def test_a_caller_who_leaves_while_asking_gives_the_probe_back(self) -> None:
         async with world("ab") as here:
             await here.fail_everywhere()
@@ -345,6 +376,25 @@ class TestActorAway:
             began_at = loop.time()
             assert isinstance(await here.replicas[0].admit(), Permit)
             assert loop.time() == began_at
+
+    async def test_a_probe_whose_question_fails_goes_out_all_the_same(self) -> None:
+        async with world("ab") as here:
+            await here.fail_everywhere()
+            await passes(61.5)
+            here.actor.kill()
+            assert isinstance(await here.replicas[0].call("failed"), Permit)
+            assert not here.replicas[0].shared.is_linked
+
+    async def test_a_batch_that_meets_the_next_life_counts_once(self) -> None:
+        async with world("abcd") as here:
+            here.actor.kill()
+            here.actor.start()
+            await here.fail_everywhere(4)
+            await passes(2)
+            assert here.actor.state == "closed"
+            await here.replicas[0].call("failed")
+            await passes(0.25)
+            assert await here.refused() == [True] * 4
 
     async def test_dead_the_actor_delays_nobody(self) -> None:
         async with world("ab") as here:

@@ -8,7 +8,10 @@ import inspect
 import selectors
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,9 +26,7 @@ class _Selector(selectors.BaseSelector):
         self.now_s = 0.0
         self._real = selectors.DefaultSelector()
 
-    def select(
-        self, timeout: float | None = None
-    ) -> list[tuple[selectors.SelectorKey, selectors._EventMask]]:
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = self._real.select(0)
         if not ready:
             if timeout is None:
@@ -35,14 +36,14 @@ class _Selector(selectors.BaseSelector):
         return ready
 
     def register(
-        self, fileobj: selectors._FileObject, events: selectors._EventMask, data: object = None
+        self, fileobj: FileDescriptorLike, events: int, data: object = None
     ) -> selectors.SelectorKey:
         return self._real.register(fileobj, events, data)
 
-    def unregister(self, fileobj: selectors._FileObject) -> selectors.SelectorKey:
+    def unregister(self, fileobj: FileDescriptorLike) -> selectors.SelectorKey:
         return self._real.unregister(fileobj)
 
-    def get_map(self) -> Mapping[selectors._FileObject, selectors.SelectorKey]:
+    def get_map(self) -> Mapping[FileDescriptorLike, selectors.SelectorKey]:
         return self._real.get_map()
 
     def close(self) -> None:
