@@ -17,6 +17,7 @@ from runtime import assembly
 from runtime.clock import SystemClock
 from runtime.resilience.breaker import breaker_policy
 from runtime.resilience.circuit_board import CircuitBoard
+from runtime.telemetry import CircuitChanged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,6 +104,9 @@ class BreakerActor:
 
     def _tell(self, changes: Changes) -> None:
         """Emit what changed, and wake the long polls that do not know it."""
+        # A circuit that never changes has a gauge as well.
+        for circuit in self._board.take_new():
+            self._emit(CircuitChanged(circuit, "closed", "closed", None))
         for change in changes:
             self._emit(change)
         if self._board.version != self._told_version:

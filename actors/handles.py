@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import importlib.metadata
 from typing import TYPE_CHECKING, Any, Final
@@ -9,20 +10,28 @@ from typing import TYPE_CHECKING, Any, Final
 import ray
 from ray.exceptions import RayError
 
+from actors.breaker import BreakerActor
 from actors.embedding_worker import EmbeddingWorker
+from actors.limiter import LimiterActor
 from runtime.errors import ActorUnavailable
+from runtime.resilience import circuit_board
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runtime.messages import CircuitState
     from runtime.ports import Embedder
+    from runtime.resilience.circuit_board import Snapshot
     from runtime.settings import Settings
 
 NAMESPACE: Final = "ai"
 EMBEDDING_WORKER: Final = "embedding_worker"
+CIRCUIT_BREAKER: Final = "circuit_breaker"
+PROVIDER_LIMITER: Final = "provider_limiter"
 ATTEMPTS: Final = 5
 """`get_if_exists` may lose a race with another maker, or return an actor that has just died."""
 PING_TIMEOUT_S: Final = 30.0
+ASK_TIMEOUT_S: Final = 3.0
 
 
 def ensure_embedding_worker(
@@ -30,39 +39,105 @@ def ensure_embedding_worker(
 ) -> None:
     """Have exactly one embedding worker run with this code and these settings. Blocks.
 
-    A detached actor outlives a rolling update with its old code, so one that was made from
-    anything else is killed and made again; its queue is in the database.
-
-    Raises: ActorUnavailable, when no such worker answers after several attempts.
+    Raises: ActorUnavailable.
     """
     version = _version(settings)
+    _ensure(EMBEDDING_WORKER, EmbeddingWorker, (settings, version, open_embedder), version=version)
+
+
+def ensure_circuit_breaker(settings: Settings) -> None:
+    """Have the cluster's circuit breaker run with this code and these settings. Blocks.
+
+    Raises: ActorUnavailable.
+    """
+    version = _version(settings)
+    _ensure(CIRCUIT_BREAKER, BreakerActor, (settings, version), version=version)
+
+
+def ensure_provider_limiter(settings: Settings) -> None:
+    """Have the cluster's provider limiter run with this code and these settings. Blocks.
+
+    Raises: ActorUnavailable.
+    """
+    version = _version(settings)
+    _ensure(PROVIDER_LIMITER, LimiterActor, (settings, version), version=version)
+
+
+def open_circuit_breaker(settings: Settings) -> Any:  # noqa: ANN401
+    """Return the circuit breaker that there is, of any version, or a new one. Blocks.
+
+    For replicas that lost it: one that a later version has replaced must not be replaced back.
+    """
+    return _get_or_make(CIRCUIT_BREAKER, BreakerActor, (settings, _version(settings)))
+
+
+def open_provider_limiter(settings: Settings) -> Any:  # noqa: ANN401
+    """Return the provider limiter that there is, of any version, or a new one. Blocks."""
+    return _get_or_make(PROVIDER_LIMITER, LimiterActor, (settings, _version(settings)))
+
+
+async def read_circuits() -> dict[str, CircuitState]:
+    """Return the state of each circuit, as the breaker sees it.
+
+    Raises: ActorUnavailable.
+    """
+    snapshot: Snapshot = await _ask(CIRCUIT_BREAKER, "snapshot")
+    return {view.circuit: view.state for view in snapshot.circuits}
+
+
+async def ping_limiter() -> None:
+    """Return when the provider limiter answers.
+
+    Raises: ActorUnavailable.
+    """
+    await _ask(PROVIDER_LIMITER, "version")
+
+
+async def _ask(name: str, method: str) -> Any:  # noqa: ANN401
+    """Ask a named actor; looked up in a thread, since that blocks."""
+    try:
+        async with asyncio.timeout(ASK_TIMEOUT_S):
+            actor = await asyncio.to_thread(ray.get_actor, name, NAMESPACE)
+            return await getattr(actor, method).remote()
+    except (RayError, ValueError, TimeoutError) as error:
+        raise ActorUnavailable(name, type(error).__name__) from None
+
+
+def _ensure(name: str, kind: type, arguments: tuple[object, ...], *, version: str) -> None:
+    """Have the named actor run in this version, replacing one of another.
+
+    A detached actor outlives a rolling update with its old code, so one that was made from
+    anything else is killed and made again: what it forgets is in the database (the worker's queue)
+    or is told again by the replicas (circuits, leases).
+
+    Raises: ActorUnavailable, when no such actor answers after several attempts.
+    """
     reason = ""
     for _ in range(ATTEMPTS):
         try:
-            worker = _get_or_make(settings, version, open_embedder)
-            if ray.get(worker.version.remote(), timeout=PING_TIMEOUT_S) == version:
+            actor = _get_or_make(name, kind, arguments)
+            if ray.get(actor.version.remote(), timeout=PING_TIMEOUT_S) == version:
                 return
-            ray.kill(worker)
+            ray.kill(actor)
             reason = "another version came back"
         except (RayError, ValueError) as error:
             reason = type(error).__name__
-    raise ActorUnavailable(EMBEDDING_WORKER, reason)
+    raise ActorUnavailable(name, reason)
 
 
-def _get_or_make(
-    settings: Settings, version: str, open_embedder: Callable[[Settings], Embedder]
-) -> Any:  # noqa: ANN401
-    actor = ray.remote(EmbeddingWorker).options(
-        name=EMBEDDING_WORKER,
+def _get_or_make(name: str, kind: type, arguments: tuple[object, ...]) -> Any:  # noqa: ANN401
+    actor: Any = ray.remote(kind).options(
+        name=name,
         namespace=NAMESPACE,
         lifetime="detached",
         get_if_exists=True,
         max_restarts=-1,
         num_cpus=0,
     )
-    return actor.remote(settings, version, open_embedder)
+    return actor.remote(*arguments)
 
 
 def _version(settings: Settings) -> str:
     fingerprint = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:12]
-    return f"{importlib.metadata.version('pazpaz-agent')}+{fingerprint}"
+    release = importlib.metadata.version("pazpaz-agent")
+    return f"{release}+{fingerprint}.{circuit_board.PROTOCOL}"

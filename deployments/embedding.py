@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from actors.guards import open_guards
 from actors.node import metrics_directory
-from runtime import assembly
+from runtime import assembly, provider_assembly
 from runtime.telemetry import request_id as current_request_id
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ class EmbeddingDeployment:
 
     def __init__(self, settings: Settings) -> None:
         emit = assembly.open_telemetry(settings, metrics_directory(settings))
-        self._embedder = assembly.make_embedder(settings, emit)
+        self._embedder = provider_assembly.make_embedder(
+            settings, emit, open_guards(settings, emit)
+        )
 
     async def ping(self) -> None:
         """Answer, for whoever asks whether a replica is there."""

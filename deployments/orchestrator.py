@@ -5,12 +5,17 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from actors.handles import ensure_embedding_worker
+from actors.handles import (
+    PROVIDER_LIMITER,
+    ensure_embedding_worker,
+    ping_limiter,
+    read_circuits,
+)
 from actors.node import metrics_directory
 from deployments.api import build_api
 from deployments.remote import RemoteChat, RemoteEmbedder, open_remote_embedder
-from runtime import assembly
-from runtime.health import ProcessProbe
+from runtime import assembly, provider_assembly
+from runtime.health import CircuitProbe, ProcessProbe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,9 +32,11 @@ class Orchestrator:
     def __init__(self, settings: Settings, embedding: Any, chat: Any) -> None:  # noqa: ANN401
         self._settings = settings
         self._emit = assembly.open_telemetry(settings, metrics_directory(settings))
-        self._embedder = RemoteEmbedder(embedding, assembly.embedding_model(settings))
-        provider, name = assembly.chat_model(settings)
-        self._chat = RemoteChat(chat, provider=provider, name=name)
+        self._embedder = RemoteEmbedder(embedding, provider_assembly.embedding_model(settings))
+        self._chats = {
+            provider: RemoteChat(chat, provider=provider, name=name)
+            for provider, name in provider_assembly.chat_models(settings).items()
+        }
         ensure_embedding_worker(settings, open_remote_embedder)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
@@ -38,11 +45,23 @@ class Orchestrator:
 
     @asynccontextmanager
     async def _open_services(self) -> AsyncIterator[Services]:
-        replicas = (
-            ProcessProbe("embedding_replicas", self._embedder.ping),
-            ProcessProbe("chat_replicas", self._chat.ping),
+        settings = self._settings
+        ping_chat = self._chats[settings.chat_provider].ping
+        probes = (
+            ProcessProbe(
+                "embedding_replicas",
+                self._embedder.ping,
+                "degraded" if settings.text_search_fallback else "down",
+            ),
+            ProcessProbe(
+                "chat_replicas",
+                ping_chat,
+                "degraded" if settings.extractive_fallback else "down",
+            ),
+            CircuitProbe(read_circuits),
+            ProcessProbe(PROVIDER_LIMITER, ping_limiter, "degraded"),
         )
         async with assembly.open_services(
-            self._settings, self._emit, self._embedder, self._chat, replicas
+            settings, self._emit, self._embedder, self._chats, probes
         ) as services:
             yield services

@@ -14,7 +14,7 @@ import numpy as np
 from ray import serve
 
 from actors.boundary import call, stream
-from runtime import assembly
+from runtime import provider_assembly
 from runtime.messages import Embedded
 from runtime.telemetry import request_id
 
@@ -35,6 +35,9 @@ SLICE_TEXTS: Final = 96
 """Texts of one call: 96 x 4,000 dimensions x 4 bytes is 1.5 MiB, within gRPC's 4 MiB."""
 
 PING_TIMEOUT_S: Final = 3.0
+HANDBACK_S: Final = 0.1
+"""Kept back from what a callee may take (a tenth of a short time), so that its own error, which
+says what was wrong, comes before we stop waiting."""
 
 
 class RemoteEmbedder:
@@ -79,7 +82,7 @@ class RemoteEmbedder:
                     list(texts[start : start + SLICE_TEXTS]),
                     input_type,
                     priority,
-                    remaining_s,
+                    _less_handback(remaining_s),
                     request_id.get(),
                 ),
                 actor="embedding",
@@ -95,7 +98,7 @@ class RemoteEmbedder:
 
 
 class RemoteChat:
-    """The `chat` deployment as a ChatModel."""
+    """One provider of the `chat` deployment as a ChatModel."""
 
     def __init__(self, handle: Any, *, provider: str, name: str) -> None:  # noqa: ANN401
         self._whole = handle.options(_by_reference=False)
@@ -122,7 +125,7 @@ class RemoteChat:
 
     async def chat(self, request: ChatRequest, *, timeout_s: float) -> ChatReply:
         """As ChatModel.chat."""
-        response = self._whole.chat.remote(request, timeout_s, request_id.get())
+        response = self._whole.chat.remote(self._provider, request, timeout_s, request_id.get())
         reply: ChatReply = await call(response, actor="chat", timeout_s=timeout_s)
         return reply
 
@@ -130,13 +133,17 @@ class RemoteChat:
         self, request: ChatRequest, *, timeout_s: float
     ) -> AsyncGenerator[ChatEvent, None]:
         """As ChatModel.stream."""
-        generator = self._pieces.stream.remote(request, timeout_s, request_id.get())
+        generator = self._pieces.stream.remote(self._provider, request, timeout_s, request_id.get())
         async with aclosing(stream(generator, actor="chat", timeout_s=timeout_s)) as events:
             async for event in events:
                 yield event
 
 
+def _less_handback(timeout_s: float) -> float:
+    return timeout_s - min(HANDBACK_S, timeout_s / 10)
+
+
 def open_remote_embedder(settings: Settings) -> RemoteEmbedder:
     """Return the running application's Embedder, for an actor or a job outside of it. Blocks."""
     handle = serve.get_deployment_handle("embedding", "ai")
-    return RemoteEmbedder(handle, assembly.embedding_model(settings))
+    return RemoteEmbedder(handle, provider_assembly.embedding_model(settings))

@@ -1,7 +1,7 @@
-"""Builds one process's live objects: clients, models, pools. Nothing else constructs any.
+"""Builds one process's live objects: pools and services; `provider_assembly.py` the providers.
 
-Called once at the start of every replica, actor and command. Which process gets what is not decided
-here: the Ray graph is `deployments/app.py`'s business.
+Nothing else constructs any. Called once at the start of every replica, actor and command. Which
+process gets what is not decided here: the Ray graph is `deployments/app.py`'s business.
 """
 
 from __future__ import annotations
@@ -15,14 +15,10 @@ from runtime.answering.answer import AnswerQuestion
 from runtime.answering.chat_chain import ChatChain
 from runtime.backfill import EmbedRecords
 from runtime.clock import SystemClock
-from runtime.errors import ConfigurationError
 from runtime.health import ChatProbe, DatabaseProbe, EmbedderProbe, HealthCheck, IndexProbe
 from runtime.logs import configure_logging, log_sink
-from runtime.measured import MeasuredChat, MeasuredEmbedder
-from runtime.messages import EmbeddingModel
 from runtime.metrics import open_metrics
-from runtime.providers import cohere, local
-from runtime.providers.transport import open_http
+from runtime.providers import local
 from runtime.services import Services
 from runtime.settings import load_secrets
 from runtime.storage import embedded
@@ -34,12 +30,10 @@ from runtime.storage.pool import Database, open_database
 from runtime.storage.records import PostgresRecordStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
-    from pydantic import SecretStr
-
-    from runtime.health import Probe
+    from runtime.health import Probe, State
     from runtime.ports import ChatModel, Embedder
     from runtime.settings import Secrets, Settings
     from runtime.telemetry import Emit, Event
@@ -59,72 +53,6 @@ def open_telemetry(settings: Settings, directory: Path) -> Emit:
         metrics.emit(event)
 
     return emit
-
-
-# --- Providers ------------------------------------------------------------------------------
-
-
-def embedding_model(settings: Settings) -> EmbeddingModel:
-    """Return the configured vector space, without loading anything."""
-    match settings.embedding_provider:
-        case "local":
-            return local.MODEL
-        case _:
-            name = str(settings.providers["cohere"].embed_model)
-            dimensions = cohere.OWN_DIMENSIONS.get(name, settings.embedding_dimensions)
-            return EmbeddingModel("cohere", name, dimensions)
-
-
-def chat_model(settings: Settings) -> tuple[str, str]:
-    """Return the configured chat provider and model, without loading anything."""
-    match settings.chat_provider:
-        case "local":
-            return "local", "extractive"
-        case _:
-            return "cohere", str(settings.providers["cohere"].chat_model)
-
-
-def make_embedder(settings: Settings, emit: Emit) -> Embedder:
-    """Return the configured provider's Embedder, its client or model loaded.
-
-    Raises: ConfigurationError.
-    """
-    clock = SystemClock()
-    embedder: Embedder
-    match settings.embedding_provider:
-        case "cohere":
-            embedder = cohere.CohereEmbedder(
-                open_http(settings.providers["cohere"].embed_timeout_seconds),
-                api_key=_cohere_key(),
-                model=str(settings.providers["cohere"].embed_model),
-                dimensions=settings.embedding_dimensions,
-                base_url=str(settings.providers["cohere"].base_url),
-                clock=clock,
-            )
-        case _:
-            embedder = local.LocalEmbedder()
-    return MeasuredEmbedder(embedder, emit=emit, clock=clock)
-
-
-def make_chat(settings: Settings, emit: Emit, embedder: Embedder) -> ChatModel:
-    """Return the configured provider's ChatModel; the local one ranks sentences with `embedder`.
-
-    Raises: ConfigurationError.
-    """
-    clock = SystemClock()
-    model: ChatModel
-    match settings.chat_provider:
-        case "cohere":
-            model = cohere.CohereChat(
-                open_http(settings.providers["cohere"].chat_timeout_seconds),
-                api_key=_cohere_key(),
-                model=str(settings.providers["cohere"].chat_model),
-                base_url=str(settings.providers["cohere"].base_url),
-                clock=clock,
-            )
-        case _:
-            model = local.ExtractiveChatModel(embedder)
-    return MeasuredChat(model, emit=emit, clock=clock)
 
 
 # --- The database ---------------------------------------------------------------------------
@@ -181,13 +109,14 @@ async def open_services(
     settings: Settings,
     emit: Emit,
     embedder: Embedder,
-    chat: ChatModel,
-    replicas: Sequence[Probe] = (),
+    chats: Mapping[str, ChatModel],
+    others: Sequence[Probe] = (),
 ) -> AsyncIterator[Services]:
     """Open what the HTTP routes need, for as long as the block runs.
 
     A database that is down does not stop a replica: it answers 503 until the database is there.
-    `replicas` are looked at for readiness, beside the database and the providers.
+    `chats` are all providers in use by name; `others` are looked at for readiness, beside the
+    database and the providers.
 
     Raises: ConfigurationError, UnsafeRole, MigrationError.
     """
@@ -197,7 +126,9 @@ async def open_services(
         ask = AnswerQuestion(
             embedder=embedder,
             passages=PostgresPassageStore(database),
-            chat=ChatChain((chat,)),
+            chat=ChatChain(
+                [chats[name] for name in settings.chat_providers], split=dict(settings.chat_split)
+            ),
             extract=local.ExtractiveChatModel() if settings.extractive_fallback else None,
             text_search_fallback=settings.text_search_fallback,
             clock=clock,
@@ -208,15 +139,18 @@ async def open_services(
             settings, jwt_secret=secrets.jwt_secret, keys=PostgresKeyStore(database), clock=clock
         )
 
+        without_embedding: State = "degraded" if settings.text_search_fallback else "down"
+        without_chat: State = "degraded" if settings.extractive_fallback else "down"
+
         async def pending() -> list[str]:
             return await find_pending(database)
 
         probes: tuple[Probe, ...] = (
             DatabaseProbe(database.check, pending),
             IndexProbe(EmbeddingJobs(database).count_backlog),
-            EmbedderProbe(embedder),
-            ChatProbe(chat),
-            *replicas,
+            EmbedderProbe(embedder, without=without_embedding),
+            *(ChatProbe(chat, f"chat_{name}", without_chat) for name, chat in chats.items()),
+            *others,
         )
         yield Services(
             settings=settings,
@@ -239,12 +173,3 @@ async def open_embedding_queue(
     """
     async with open_storage(settings) as database:
         yield EmbedRecords(EmbeddingJobs(database), embedder, clock=SystemClock(), emit=emit)
-
-
-def _cohere_key() -> SecretStr:
-    key = load_secrets().key_of("cohere")
-    if key is None:
-        raise ConfigurationError(
-            "COHERE_API_KEY", "is not set where cohere is called.", "Set it on every node."
-        )
-    return key

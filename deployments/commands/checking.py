@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from runtime import assembly
+from runtime import assembly, provider_assembly
 from runtime.clock import SystemClock
 from runtime.errors import AIAgentError, ConfigurationError
 from runtime.health import ChatProbe, EmbedderProbe, HealthCheck
@@ -81,18 +81,23 @@ async def _look_at_database(settings: Settings, secrets: Secrets) -> Finding:
 
 
 async def _look_at_providers(settings: Settings, *, deep: bool) -> list[Finding]:
-    provider, name = assembly.chat_model(settings)
     if not deep:
-        space = assembly.embedding_model(settings).key
+        told = "configured (--deep calls it)"
+        space = provider_assembly.embedding_model(settings).key
+        models = provider_assembly.chat_models(settings)
         return [
-            Finding("embedding", good=True, detail=f"{space}, configured (--deep calls it)"),
-            Finding("chat", good=True, detail=f"{provider}:{name}, configured (--deep calls it)"),
+            Finding("embedding", good=True, detail=f"{space}, {told}"),
+            *(
+                Finding(f"chat_{name}", good=True, detail=f"{name}:{model}, {told}")
+                for name, model in models.items()
+            ),
         ]
 
     emit = NoMetrics().emit  # a look of the doctor is no work of the application
-    embedder = assembly.make_embedder(settings, emit)
-    chat_model = assembly.make_chat(settings, emit, embedder)
-    check = HealthCheck([EmbedderProbe(embedder), ChatProbe(chat_model)], clock=SystemClock())
+    embedder = provider_assembly.make_embedder(settings, emit)
+    chats = provider_assembly.make_chats(settings, emit, embedder)
+    probes = (ChatProbe(chat, f"chat_{name}") for name, chat in chats.items())
+    check = HealthCheck([EmbedderProbe(embedder), *probes], clock=SystemClock())
     report = await check.report(deep=True)
     return [Finding(part.name, part.state == "ok", part.detail) for part in report.components]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deployments.commands.failure import CommandFailed
 from deployments.commands.loading import record_progress
-from runtime import assembly
+from runtime import assembly, provider_assembly
 from runtime.evaluation import (
     DEPTH,
     LabelledQuestion,
@@ -33,7 +33,7 @@ async def evaluate(settings: Settings, data: Path) -> RetrievalReport:
     if not path.is_file():
         raise CommandFailed(f"{path} is not there; --data names the folder that holds it.")
     questions = read_questions(path)
-    embedder = assembly.make_embedder(settings, NoMetrics().emit)
+    embedder = provider_assembly.make_embedder(settings, NoMetrics().emit)
     async with assembly.open_storage(settings) as database:
         store = PostgresPassageStore(database)
 

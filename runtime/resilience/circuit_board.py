@@ -101,6 +101,7 @@ class CircuitBoard:
         self._restarted = False
         self._version = 0
         self._circuits: dict[str, _Circuit] = {}
+        self._new: list[str] = []
         self._replicas: dict[str, _Replica] = {}
 
     @property
@@ -125,6 +126,11 @@ class CircuitBoard:
             for name, circuit in self._circuits.items()
         )
         return Snapshot(self._incarnation, self._version, views)
+
+    def take_new(self) -> list[str]:
+        """Return the circuits that became known since it was last called."""
+        new, self._new = self._new, []
+        return new
 
     def advance(self, now: float) -> Changes:
         """Let time pass: rests end, replicas are forgotten, a dead one's probes come back."""
@@ -209,6 +215,7 @@ class CircuitBoard:
     def _circuit(self, name: str) -> _Circuit:
         if name not in self._circuits:
             self._circuits[name] = _Circuit(self._policy)
+            self._new.append(name)
             self._version += 1
         return self._circuits[name]
 

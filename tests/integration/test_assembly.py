@@ -7,10 +7,12 @@ from uuid import uuid4
 
 import pytest
 
-from runtime import assembly
+from runtime import assembly, provider_assembly
 from runtime.errors import ConfigurationError, DatabaseUnavailable
 from runtime.health import ComponentHealth, ProcessProbe
 from runtime.messages import Client, Question
+from runtime.provider_settings import variables_of
+from runtime.providers.catalog import PROVIDERS
 from runtime.providers.fakes import FakeChatModel, FakeEmbedder
 from runtime.settings import Secrets, Settings, load
 from runtime.telemetry import Event, RecordsEmbedded
@@ -43,7 +45,7 @@ async def test_what_is_written_embedded_and_asked_goes_through_one_process() -> 
     embedder = FakeEmbedder()
     replicas = [ProcessProbe("chat_replicas", answer_ping)]
     async with assembly.open_services(
-        settings, nothing, embedder, FakeChatModel(), replicas
+        settings, nothing, embedder, {"local": FakeChatModel()}, replicas
     ) as services:
         client = Client(uuid4(), "Noa", notes="She plays the cello in a quartet.")
         await services.records.put_client(workspace_id, client)
@@ -54,7 +56,7 @@ async def test_what_is_written_embedded_and_asked_goes_through_one_process() -> 
         assert "cello" in answer.citations[0].quote
         report = await services.health.report()
         assert report.status == "ok"
-        assert ComponentHealth("chat_replicas", "ok", "a replica answers") in report.components
+        assert ComponentHealth("chat_replicas", "ok", "answers") in report.components
     (embedded,) = [event for event in events if isinstance(event, RecordsEmbedded)]
     assert embedded.records == 1
 
@@ -65,35 +67,48 @@ async def test_a_replica_starts_before_its_database_and_says_so(
     monkeypatch.setenv("DATABASE_URL", f"postgresql://x@/x?host={tmp_path}")
     settings, _ = load()
     async with assembly.open_services(
-        settings, nothing, FakeEmbedder(), FakeChatModel()
+        settings, nothing, FakeEmbedder(), {"local": FakeChatModel()}
     ) as services:
         assert (await services.health.report()).status == "down"
         with pytest.raises(DatabaseUnavailable):
             await services.records.delete_client(uuid4(), uuid4())
 
 
-def test_providers_are_chosen_by_configuration_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    local, _ = load()
-    assert assembly.embedding_model(local).key == "local:multilingual-e5-small-q4:384"
-    assert assembly.chat_model(local) == ("local", "extractive")
-    chat = assembly.make_chat(local, nothing, FakeEmbedder())
-    assert (chat.provider, chat.name) == assembly.chat_model(local)
-    embedder = assembly.make_embedder(local, nothing)
-    assert embedder.model == assembly.embedding_model(local)
-
+def test_a_node_without_the_key_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COHERE_API_KEY", "no-real-key")
-    cohere, _ = load()
-    assert assembly.embedding_model(cohere).key == "cohere:embed-v4.0:1536"
-    assert assembly.chat_model(cohere) == ("cohere", "command-a-03-2025")
-    assert assembly.make_embedder(cohere, nothing).model == assembly.embedding_model(cohere)
-    chat = assembly.make_chat(cohere, nothing, FakeEmbedder())
-    assert (chat.provider, chat.name) == assembly.chat_model(cohere)
-
-
-def test_a_node_without_the_key_says_so() -> None:
-    settings = Settings(AI_EMBEDDING_PROVIDER="cohere", AI_CHAT_PROVIDER="cohere")
+    settings, _ = load()
+    monkeypatch.delenv("COHERE_API_KEY")
     with pytest.raises(ConfigurationError, match="every node"):
-        assembly.make_embedder(settings, nothing)
+        provider_assembly.make_embedder(settings, nothing)
+
+
+def test_every_vendor_is_chosen_by_configuration_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for provider in PROVIDERS.values():
+        monkeypatch.setenv(provider.key, "no-real-key")
+        for name, field in variables_of(provider).items():
+            if field == "base_url":
+                monkeypatch.setenv(name, "http://127.0.0.1:1/v1")
+            if field in ("embed_model", "chat_model"):
+                monkeypatch.setenv(name, "some-model")
+    monkeypatch.setenv("AI_CHAT_FALLBACKS", ",".join((*PROVIDERS, "local")))
+    for name, provider in PROVIDERS.items():
+        if provider.embedding is not None:
+            monkeypatch.setenv("AI_EMBEDDING_PROVIDER", name)
+            settings, _ = load()
+            embedder = provider_assembly.make_embedder(settings, nothing)
+            assert embedder.model == provider_assembly.embedding_model(settings)
+            assert embedder.model.key == f"{name}:some-model:1536"
+    chats = provider_assembly.make_chats(settings, nothing, embedder)
+    made = {name: (chat.provider, chat.name) for name, chat in chats.items()}
+    models = provider_assembly.chat_models(settings)
+    assert made == {name: (name, model) for name, model in models.items()}
+    assert set(made) == {*PROVIDERS, "local"}
+
+
+def test_the_built_in_pair_is_one_of_them() -> None:
+    settings, _ = load()
+    assert provider_assembly.embedding_model(settings).provider == "local"
+    assert provider_assembly.chat_models(settings) == {"local": "extractive"}
 
 
 def test_the_schemas_owner_is_known_only_where_it_is_told(site: Site) -> None:

@@ -99,6 +99,7 @@ class TestTelemetry:
         assert isinstance(permit, Permit)
         await here.report("a", "succeeded", generation=permit.generation, probe=permit.probe)
         assert here.events == [
+            CircuitChanged(CHAT, "closed", "closed", None),  # it is known now: the gauge shows it
             CircuitChanged(CHAT, "closed", "open", None),
             CircuitChanged(CHAT, "open", "half_open", None),
             CircuitChanged(CHAT, "half_open", "closed", 61),

@@ -1,0 +1,333 @@
+"""Vendors that fail, through the whole application: several replicas, and the simulator as vendor.
+
+The figures at full length are `benchmarks/provider_faults.py`'s; here is what must hold each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+from uuid import uuid4
+
+import httpx
+import pytest
+import ray
+from actors.guards import open_guards
+
+from actors.handles import CIRCUIT_BREAKER, NAMESPACE, PROVIDER_LIMITER
+from benchmarks.open_loop import Asked, ask_at_rate
+from benchmarks.simulator.admin import SimulatorAdmin, started_simulator
+from benchmarks.simulator.behaviour import Fault
+from runtime.messages import Permit
+from runtime.settings import load
+from tests.integration.ray.conftest import Cluster, Practice, eventually
+
+NOTE: Final = "She wakes at three most nights and reads until five."
+COOLDOWN_S: Final = 3
+TOLD_WITHIN_S: Final = 0.25
+"""Source: the promise of docs/decisions/0006-circuit-breaker.md."""
+RETRIES: Final = {"embed": 3, "chat": 2}
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[SimulatorAdmin]:
+    with started_simulator() as admin:
+        yield admin
+
+
+@pytest.fixture(scope="module")
+def practice(cluster: Cluster, simulator: SimulatorAdmin) -> Iterator[Practice]:
+    """A practice whose questions go to the simulator, from four replicas of `chat`."""
+
+    def change(application: dict[str, Any]) -> None:
+        application["args"] = {
+            "AI_EMBEDDING_PROVIDER": "cohere",
+            "AI_CHAT_PROVIDER": "cohere",
+            "AI_COHERE_BASE_URL": simulator.url,
+            "AI_BREAKER_COOLDOWN_SECONDS": COOLDOWN_S,
+            "AI_COHERE_CHAT_REQUESTS_PER_MINUTE": 0,
+            "AI_COHERE_EMBED_INPUTS_PER_MINUTE": 0,
+            "AI_REQUEST_DEADLINE_SECONDS": 30,
+        }
+        for deployment in application["deployments"]:
+            if deployment["name"] == "chat":
+                del deployment["autoscaling_config"]
+                deployment["num_replicas"] = 4
+
+    cluster.deploy(change)
+    with Practice(cluster) as practice:
+        eventually(lambda: cluster.replicas().get("chat") == 4, within_s=180)
+        stored = practice.put_client(uuid4(), client_name="Noa Levi", notes=NOTE)
+        assert stored.is_success, stored.text
+        eventually(lambda: _is_full(practice), within_s=60)
+        yield practice
+    cluster.deploy()
+    eventually(lambda: cluster.replicas().get("chat") == 1, within_s=180)
+
+
+@pytest.fixture
+def vendor(practice: Practice, simulator: SimulatorAdmin) -> SimulatorAdmin:
+    """The simulator as at its start, with every circuit closed."""
+    simulator.reset()
+    eventually(lambda: _is_full(practice), within_s=60)
+    simulator.reset()
+    return simulator
+
+
+def _is_full(practice: Practice) -> bool:
+    reply = practice.ask(question(0))
+    return reply.is_success and not reply.json()["metadata"]["degraded"]
+
+
+def question(number: int) -> str:
+    return f"When does Noa wake at night? ({number})"
+
+
+def ask_many(practice: Practice, *, rate: float, count: int) -> list[Asked]:
+    async def ask() -> list[Asked]:
+        limits = httpx.Limits(max_connections=500)
+        url = str(practice.http.base_url).removesuffix("/api/v1/ai/")
+        async with httpx.AsyncClient(
+            base_url=url, headers=practice.http.headers, timeout=60, limits=limits
+        ) as client:
+            return await ask_at_rate(client, question, rate=rate, count=count)
+
+    return asyncio.run(ask())
+
+
+def test_one_call_in_ten_failing_is_hardly_noticed(
+    practice: Practice, vendor: SimulatorAdmin
+) -> None:
+    mix = [Fault(kind="500"), Fault(kind="429"), Fault(kind="429", retry_after_s=1)]
+    vendor.behave(fail_rate=0.1, fail_mix=mix)
+    asked = ask_many(practice, rate=15, count=200)
+    assert all(each.status == 200 for each in asked)
+    assert sum(each.is_full for each in asked) >= 198
+    assert all("wakes at three" in each.answer for each in asked)
+    counters = vendor.counters()
+    for operation, retries in RETRIES.items():
+        lane = counters.of("cohere", operation)  # type: ignore[arg-type]
+        assert lane.errors
+        assert lane.most_calls_of_a_prompt <= 1 + retries
+
+
+def test_an_outage_is_answered_without_the_vendor_and_over_when_it_is(
+    practice: Practice, vendor: SimulatorAdmin
+) -> None:
+    vendor.behave(outage="503")
+    asked = ask_many(practice, rate=10, count=80)
+    assert all(each.status == 200 for each in asked)
+    assert {word for each in asked for word in each.degraded} == {
+        "embedding_unavailable",
+        "chat_unavailable",
+    }
+    opened = next(n for n, each in enumerate(asked) if each.duration_s < 0.3)
+    before = vendor.counters().requests()
+    degraded = ask_many(practice, rate=10, count=40)
+    assert all(each.degraded and each.status == 200 for each in degraded)
+    assert all("wakes at three" in each.answer for each in degraded)
+    probes = vendor.counters().requests() - before
+    assert opened < len(asked)
+    # In 4 s, each of two circuits lets a probe through every 3 s, and none else.
+    assert probes <= 2 * 2
+    vendor.behave(outage=None)
+    eventually(lambda: _is_full(practice), within_s=3 * COOLDOWN_S)
+
+
+def test_the_actors_killed_under_load_cost_no_question(
+    practice: Practice, vendor: SimulatorAdmin
+) -> None:
+    del vendor
+
+    async def kill(times: int) -> None:
+        for number in range(times):
+            for name in (CIRCUIT_BREAKER, PROVIDER_LIMITER):
+                actor = await asyncio.to_thread(_find_actor, name)
+                ray.kill(actor, no_restart=number % 2 == 0)
+            await asyncio.sleep(0.5)
+
+    async def load() -> list[Asked]:
+        asked, _ = await asyncio.gather(
+            asyncio.to_thread(ask_many, practice, rate=10, count=120), kill(20)
+        )
+        return asked
+
+    asked = asyncio.run(load())
+    assert [each for each in asked if not each.is_full] == []
+
+
+def _find_actor(name: str) -> Any:
+    """Return the named actor, once a replica has made it again."""
+    found: list[Any] = []
+
+    def find() -> bool:
+        try:
+            found.append(ray.get_actor(name, namespace=NAMESPACE))
+        except ValueError:
+            return False
+        return True
+
+    eventually(find)
+    return found[-1]
+
+
+@pytest.mark.parametrize(
+    ("fault", "degraded"),
+    [
+        (Fault(kind="malformed"), ["chat_unavailable"]),
+        (Fault(kind="truncated"), ["chat_unavailable"]),
+        (Fault(kind="reset"), ["chat_unavailable"]),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Fault) else "",
+)
+def test_a_vendor_that_answers_nonsense_is_done_without(
+    practice: Practice, vendor: SimulatorAdmin, fault: Fault, degraded: list[str]
+) -> None:
+    vendor.behave("chat", outage=fault)
+    answer = practice.answer(question(1))
+    assert answer["metadata"]["degraded"] == degraded
+    assert answer["citations"][0]["quote"] == NOTE
+
+
+def test_a_vendor_that_hangs_leaves_time_for_an_answer(
+    practice: Practice, vendor: SimulatorAdmin
+) -> None:
+    vendor.behave(outage="hang")
+    answer = practice.answer(question(2))
+    assert set(answer["metadata"]["degraded"]) == {"embedding_unavailable", "chat_unavailable"}
+    assert answer["processing_time_ms"] < 30_000
+    assert answer["citations"][0]["quote"] == NOTE
+
+
+def test_clients_who_leave_in_the_middle_of_a_stream_stop_the_vendors(
+    practice: Practice, vendor: SimulatorAdmin, cluster: Cluster
+) -> None:
+    clients = 100
+    vendor.behave("chat", piece_ms=500)
+    before = _estimated_tokens(cluster)
+
+    async def leave_all() -> None:
+        async with httpx.AsyncClient(
+            headers=practice.http.headers, timeout=60, limits=httpx.Limits(max_connections=200)
+        ) as client:
+            everybody = asyncio.Barrier(clients + 1)
+
+            async def read_and_leave(number: int) -> None:
+                body = {"query": question(number), "stream": True, "use_cache": False}
+                url = f"{practice.http.base_url}agent/chat"
+                async with client.stream("POST", url, json=body) as reply:
+                    assert reply.status_code == 200
+                    async for line in reply.aiter_lines():
+                        if line == "event: meta":
+                            break
+                    await everybody.wait()
+
+            async with asyncio.TaskGroup() as group:
+                for number in range(clients):
+                    group.create_task(read_and_leave(number))
+                await asyncio.to_thread(
+                    vendor.wait_for,
+                    lambda counters: counters.of("cohere", "chat").streams_started == clients,
+                    60,
+                )
+                await everybody.wait()
+
+    asyncio.run(leave_all())
+    left_at = time.monotonic()
+    counters = vendor.wait_for(lambda counts: counts.of("cohere", "chat").disconnects >= clients)
+    assert time.monotonic() - left_at < 5, "the work went on at the vendor"
+    assert counters.of("cohere", "chat").in_flight == 0
+    eventually(lambda: _estimated_tokens(cluster) > before)
+
+
+def _estimated_tokens(cluster: Cluster) -> float:
+    lines = httpx.get(cluster.metrics_url).text.splitlines()
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in lines
+        if line.startswith("ai_agent_llm_tokens_total{") and 'token_type="input_estimated"' in line
+    )
+
+
+def test_the_circuits_and_their_state_are_told_to_operators(
+    practice: Practice, vendor: SimulatorAdmin, cluster: Cluster
+) -> None:
+    vendor.behave("chat", outage="500")
+    ask_many(practice, rate=10, count=10)
+    eventually(lambda: _circuit_state(cluster, "cohere_chat") > 0)
+    components = {part["name"]: part for part in _health(practice)["components"]}
+    assert components["circuit_breaker"]["state"] == "degraded"
+    assert "cohere_chat" in components["circuit_breaker"]["detail"]
+    assert httpx.get(f"{cluster.url}/readyz").is_success
+    vendor.behave("chat", outage=None)
+    eventually(lambda: _is_full(practice), within_s=30)
+    eventually(lambda: _circuit_state(cluster, "cohere_chat") == 0)
+
+
+def _health(practice: Practice) -> dict[str, Any]:
+    report: dict[str, Any] = practice.http.get("/health").json()
+    return report
+
+
+def _circuit_state(cluster: Cluster, circuit: str) -> float:
+    wanted = f'ai_circuit_breaker_state{{circuit_breaker="{circuit}"}} '
+    for line in httpx.get(cluster.metrics_url).text.splitlines():
+        if line.startswith(wanted):
+            return float(line.removeprefix(wanted))
+    return -1
+
+
+# --- The shared parts by themselves, over four processes ---------------------------------------
+
+
+class Replica:
+    """A process with the guards of a replica and nothing else, for a test to steer."""
+
+    def __init__(self) -> None:
+        settings, _ = load({"AI_METRICS_ENABLED": False, "AI_COHERE_CHAT_REQUESTS_PER_MINUTE": 600})
+        self._guards = open_guards(settings, lambda _: None)
+
+    async def fail(self, circuit: str) -> float:
+        """Tell of a failed call; return when, on the machine's monotonic clock."""
+        breaker = self._guards.breakers.circuit(circuit)
+        permit = await breaker.admit()
+        assert isinstance(permit, Permit)
+        failed_at = time.monotonic()
+        breaker.record(permit, "failed")
+        return failed_at
+
+    async def follow(self, circuit: str) -> bool:
+        """Return whether the breaker knows of this replica and the circuit."""
+        self._guards.breakers.circuit(circuit)
+        return self._guards.breakers.is_linked
+
+    async def opened_at(self, circuit: str) -> float:
+        """Return when a call was first refused here."""
+        breaker = self._guards.breakers.circuit(circuit)
+        while isinstance(await breaker.admit(), Permit):
+            await asyncio.sleep(0.002)
+        return time.monotonic()
+
+
+@pytest.fixture
+def replicas(cluster: Cluster, practice: Practice) -> Iterator[list[Any]]:
+    del practice
+    names = ("AI_DATA_DIR", "AI_JWT_SECRET", "COHERE_API_KEY")
+    environment = {"env_vars": {name: cluster.environment[name] for name in names}}
+    kind: Any = ray.remote(Replica).options(num_cpus=0.01, runtime_env=environment)
+    made = [kind.remote() for _ in range(4)]
+    yield made
+    for each in made:
+        ray.kill(each)
+
+
+def test_five_failures_over_four_replicas_open_the_circuit_for_all(replicas: list[Any]) -> None:
+    circuit = f"test_{uuid4().hex[:8]}"
+    eventually(lambda: all(ray.get([each.follow.remote(circuit) for each in replicas])))
+    watching = [each.opened_at.remote(circuit) for each in replicas]
+    failed_at = [ray.get(replicas[number % 4].fail.remote(circuit)) for number in range(5)]
+    opened_at: list[float] = ray.get(watching, timeout=30)
+    # One machine, one monotonic clock. Each replica's own failures are one or two: it is told.
+    assert max(opened_at) - max(failed_at) < TOLD_WITHIN_S
