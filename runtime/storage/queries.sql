@@ -152,20 +152,36 @@ SELECT coalesce(stored, '{}') AS stored,
 FROM counted;
 
 -- forget_terms --
--- Forget the terms that these fields ($2) of these records had. A statement after the one that wrote
--- the records: it sees the terms of whoever wrote them last, for whose commit that one has waited.
-DELETE FROM record_terms
-WHERE record_id = ANY ($1::uuid[]) AND field_name = ANY ($2::text[]::record_field[]);
+-- Forget the terms of these records ($2), of one type ($1) and its fields ($3). A statement after the
+-- one that wrote the records: it sees the terms of whoever wrote them last, for whose commit that
+-- one has waited.
+WITH known AS (
+    DELETE FROM indexed_records WHERE record_type = $1 AND record_id = ANY ($2::uuid[])
+    RETURNING record_id, terms
+)
+DELETE FROM record_terms t USING (SELECT record_id, unnest(terms) AS term FROM known) k
+WHERE t.term = k.term AND t.record_id = k.record_id
+    AND t.field_name = ANY ($3::text[]::record_field[]);
 
 -- store_terms --
--- Store one row for each term of a field. Sorted, so that those of one term lie together.
+-- Store the terms of fields of one type ($1): each field's record, name and length ($2 to $4), and
+-- each term's field, counted from 1, hash and occurrences ($5 to $7). Sorted, so that the rows of
+-- one term lie together.
+WITH fields AS (
+    SELECT * FROM unnest($2::uuid[], $3::text[], $4::smallint[])
+        WITH ORDINALITY AS f (record_id, field_name, field_terms, field)
+), given AS MATERIALIZED (
+    SELECT f.record_id, f.field_name::record_field, f.field_terms, g.term, g.occurrences
+    FROM unnest($5::integer[], $6::bigint[], $7::smallint[]) AS g (field, term, occurrences)
+    JOIN fields f USING (field)
+), listed AS (
+    INSERT INTO indexed_records (workspace_id, record_type, record_id, terms)
+    SELECT current_workspace(), $1, record_id, array_agg(term) FROM given GROUP BY record_id
+)
 INSERT INTO record_terms
-    (workspace_id, record_id, field_name, field_terms, term, occurrences)
-SELECT current_workspace(), g.record_id, g.field_name::record_field, g.field_terms, g.term,
-    g.occurrences
-FROM unnest($1::uuid[], $2::text[], $3::smallint[], $4::bigint[], $5::smallint[])
-    AS g (record_id, field_name, field_terms, term, occurrences)
-ORDER BY g.term;
+    (workspace_id, term, record_id, field_name, occurrences, field_terms)
+SELECT current_workspace(), term, record_id, field_name, occurrences, field_terms
+FROM given ORDER BY term;
 
 -- delete_client --
 -- Delete a client; its sessions and all their vectors and terms go with it. Jobs stay: a worker that

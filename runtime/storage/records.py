@@ -189,19 +189,25 @@ async def _index(
     stored: Collection[UUID],
 ) -> int:
     """Make the records that were stored findable by their words; return how many there are."""
-    if stored:
-        ids = list(stored)
-        await connection.execute(QUERIES[f"forget_stale_{kind}_failures"], ids)
-        await connection.execute(QUERIES["forget_terms"], ids, list(FIELDS[kind]))
-        rows = [
-            (record.id, name, terms.length, term, occurrences)
-            for record in records
-            if record.id in stored
-            for name in FIELDS[kind]
-            for terms in (count_terms(getattr(record, name)),)
-            for term, occurrences in terms.occurrences.items()
-        ]
-        if rows:
-            columns = map(list, zip(*rows, strict=True))
-            await connection.execute(QUERIES["store_terms"], *columns)
+    if not stored:
+        return 0
+    ids = list(stored)
+    await connection.execute(QUERIES[f"forget_stale_{kind}_failures"], ids)
+    await connection.execute(QUERIES["forget_terms"], kind, ids, list(FIELDS[kind]))
+    fields: list[tuple[UUID, str, int]] = []
+    places: list[int] = []
+    terms: list[int] = []
+    occurrences: list[int] = []
+    for record in records:
+        if record.id not in stored:
+            continue
+        for name in FIELDS[kind]:
+            counted = count_terms(getattr(record, name))
+            fields.append((record.id, name, counted.length))
+            places += [len(fields)] * len(counted.occurrences)
+            terms += counted.occurrences
+            occurrences += counted.occurrences.values()
+    if terms:
+        columns = map(list, zip(*fields, strict=True))
+        await connection.execute(QUERIES["store_terms"], kind, *columns, places, terms, occurrences)
     return len(stored)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import asyncpg
 import numpy as np
 import pytest
 
-from runtime.messages import EmbeddingModel, Vector
+from runtime.messages import Client, EmbeddingModel, Session, Vector
 from runtime.storage import embedded
 from runtime.storage.migrate import migrate
 from runtime.storage.passages import PostgresPassageStore
 from runtime.storage.pool import Database
 from runtime.storage.queries import QUERIES
+from runtime.storage.records import PostgresRecordStore
+from runtime.storage.terms import AVERAGE_TERMS, K1, MOST_FIELDS_READ, B
 from tests.integration.conftest import Site
 
 MODEL = EmbeddingModel("fake", "small", 64)
@@ -107,3 +112,100 @@ async def test_vectors_of_a_text_that_is_no_more_are_never_found(
 
     assert {passage.text for passage in everything} == {"Walk."}
     assert (len(found), len(everything)) == (5, 8)
+
+
+# --- By words -------------------------------------------------------------------------------
+
+CLIENT = Client(uuid4(), "Noa")
+
+
+def make_session(plan: str) -> Session:
+    return Session(uuid4(), CLIENT.id, datetime(2026, 3, 1, tzinfo=UTC), plan=plan)
+
+
+async def test_no_plan_of_the_search_by_words_reads_the_whole_workspace(
+    database: Database, superuser: asyncpg.Connection
+) -> None:
+    await superuser.execute(
+        """INSERT INTO record_terms SELECT $1, n % 5000, gen_random_uuid(), 'plan', 1, 1
+        FROM generate_series(1, 50000) n""",
+        SMALL,
+    )
+    await superuser.execute("ANALYZE record_terms")
+    arguments = ([1, 2, 3], None, 40, K1, B, AVERAGE_TERMS, MOST_FIELDS_READ)
+    async with database.workspace(SMALL) as connection:
+        for mode in ("force_custom_plan", "force_generic_plan"):
+            await connection.execute(f"SET LOCAL plan_cache_mode = {mode}")
+            rows = await connection.fetch("EXPLAIN " + QUERIES["search_terms"], *arguments)
+            plan = "\n".join(row["QUERY PLAN"] for row in rows)
+            assert "Seq Scan on record_terms" not in plan
+            assert plan.count("(term = ") == 2, "of the count and of the reading"
+
+
+async def test_of_words_that_stand_everywhere_only_a_lone_one_is_looked_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.storage.passages.MOST_FIELDS_READ", 4)
+    sessions = [make_session("Walk daily.") for _ in range(6)] + [make_session("Lithium.")]
+    await PostgresRecordStore(database).put_many(SMALL, [CLIENT], sessions)
+    store = PostgresPassageStore(database)
+
+    async def find(question: str) -> list[str]:
+        found = await store.search_text(SMALL, question, client_id=None, limit=10)
+        return [passage.text for passage in found]
+
+    assert await find("walk or lithium") == ["Lithium."]
+    assert await find("walk daily") == ["Walk daily."] * 6
+    assert await find("walk") == ["Walk daily."] * 6
+
+
+async def test_writes_of_one_record_at_once_leave_the_words_of_the_last_alone(
+    database: Database, superuser: asyncpg.Connection
+) -> None:
+    records, store = PostgresRecordStore(database), PostgresPassageStore(database)
+    session = make_session("First.")
+    await records.put_many(SMALL, [CLIENT], [session])
+    async with superuser.transaction():
+        await superuser.execute("SELECT FROM sessions FOR UPDATE")
+        writes = [
+            asyncio.create_task(records.put_session(SMALL, replace(session, plan=plan)))
+            for plan in ("Second word.", "Third word.")
+        ]
+        await waiting(superuser, 2)
+    await asyncio.gather(*writes)
+
+    [passage] = await store.search_text(SMALL, "word", client_id=None, limit=10)
+    found = await store.search_text(SMALL, "first second third", client_id=None, limit=10)
+    assert [each.text for each in found] == [passage.text]
+    assert await superuser.fetchval("SELECT count(*) FROM record_terms") == 2
+
+
+async def test_a_delete_that_waits_for_a_write_leaves_none_of_its_words(
+    database: Database, superuser: asyncpg.Connection
+) -> None:
+    records = PostgresRecordStore(database)
+    session = make_session("First.")
+    await records.put_many(SMALL, [CLIENT], [session])
+    async with superuser.transaction():
+        await superuser.execute("SELECT FROM sessions FOR UPDATE")
+        write = asyncio.create_task(
+            records.put_session(SMALL, replace(session, plan="Second word."))
+        )
+        await waiting(superuser, 1)
+        delete = asyncio.create_task(records.delete_client(SMALL, CLIENT.id))
+        await waiting(superuser, 2)
+    await asyncio.gather(write, delete)
+
+    assert await superuser.fetchval("SELECT count(*) FROM record_terms") == 0
+    assert await superuser.fetchval("SELECT count(*) FROM indexed_records") == 0
+
+
+async def waiting(superuser: asyncpg.Connection, count: int) -> None:
+    """Return when so many statements of this database wait for a lock."""
+    while await superuser.fetchval(
+        "SELECT count(*) < $1 FROM pg_stat_activity "
+        "WHERE wait_event_type = 'Lock' AND datname = current_database()",
+        count,
+    ):
+        # Within a transaction these figures are a snapshot, unless it is dropped.
+        await superuser.execute("SELECT pg_stat_clear_snapshot()")
