@@ -15,7 +15,6 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, Secur
 from fastapi.security import HTTPBearer
 
 from deployments.documented import DocumentedApi, application_version, problem_responses
-from deployments.field_errors import refuse_field
 from deployments.guarded import (
     authenticate,
     caller_of,
@@ -36,6 +35,7 @@ from deployments.schemas import (
     SessionBody,
     StoredBody,
 )
+from deployments.streaming import DOCUMENTED, EventStream, open_stream, wants_stream
 from runtime.access import require
 from runtime.messages import Caller
 from runtime.services import OpenServices, Services
@@ -95,13 +95,20 @@ def build_api(open_services: OpenServices) -> FastAPI:
 # --- Questions ------------------------------------------------------------------------------
 
 
-@questions.post("/agent/chat", responses=problem_responses(400, 401, 403, 413, 415, 422, 503, 504))
-async def ask_question(request: Request, body: QuestionBody, caller: CallerOf) -> AnswerBody:
+@questions.post(
+    "/agent/chat",
+    response_model=AnswerBody,
+    responses=DOCUMENTED | problem_responses(400, 401, 403, 413, 415, 422, 503, 504),
+)
+async def ask_question(
+    request: Request, body: QuestionBody, caller: CallerOf
+) -> AnswerBody | EventStream:
     """Answer a question from the records of the caller's workspace, with citations."""
-    if "text/event-stream" in request.headers.get("Accept", "").lower():
-        raise refuse_field("Accept", "must be application/json: streaming is not available yet")
     desk: QuestionDesk = request.app.state.desk
-    answer, duration_s = await desk.answer(caller.workspace_id, body.to_question())
+    question = body.to_question()
+    if body.stream or wants_stream(request.headers):
+        return await open_stream(desk.stream(caller.workspace_id, question))
+    answer, duration_s = await desk.answer(caller.workspace_id, question)
     return AnswerBody.of(answer, request_id=request_id.get(), duration_s=duration_s)
 
 

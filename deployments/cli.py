@@ -91,6 +91,9 @@ def ask(
     question: Annotated[str, typer.Argument(help="In Hebrew or English, in quotation marks.")],
     *,
     client: Annotated[UUID | None, typer.Option(help="Only this client's records.")] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Print each sentence as it is written.")
+    ] = False,
     workspace: Workspace = "demo",
     url: Annotated[
         str, typer.Option(envvar="AI_URL", help="Where the server is.")
@@ -105,7 +108,16 @@ def ask(
 
     token = credentials.token_for_asking(workspace)
     with asking.connect(url) as server:
-        typer.echo(asking.ask(server, question, token=token, client_id=client))
+        if stream:
+            asking.ask_streamed(
+                server,
+                question,
+                token=token,
+                client_id=client,
+                show=lambda text: typer.echo(text, nl=False),
+            )
+        else:
+            typer.echo(asking.ask(server, question, token=token, client_id=client))
 
 
 @app.command()

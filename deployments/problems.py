@@ -128,7 +128,14 @@ KINDS: Final[Mapping[type[errors.AIAgentError], Kind]] = {
     errors.QuotaExceededError: _PROVIDER,
     errors.ProviderTimeout: _PROVIDER,
     errors.ProviderUnavailable: _PROVIDER,
+    errors.CircuitOpen: _PROVIDER,
     errors.ProviderRejected: _PROVIDER,
+    errors.ContentRefused: Kind(
+        503,
+        "provider_unavailable",
+        "Provider declined",
+        "The language model declined to answer this question. Please word it differently.",
+    ),
     errors.BadProviderResponse: _PROVIDER,
 }
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from deployments.problems import kind_of
 from runtime.answering.language import detect
 from runtime.errors import DeadlineExceeded, Overloaded
-from runtime.messages import Answer, Question
+from runtime.messages import Answer, AnswerEvent, Question
 from runtime.services import Services
 from runtime.telemetry import QuestionAnswered
 
 OVERLOAD_RETRY_AFTER_S: Final = 2.0
 """An answer takes about a second, so a place is free by then."""
+
+
+TimedEvent: TypeAlias = tuple[AnswerEvent, float]
+"""What happened, and the seconds since the question came."""
 
 
 class Admission:
@@ -40,6 +45,14 @@ class Admission:
             self._free += 1
 
 
+@dataclass(slots=True)
+class _Asked:
+    """A question under way: when it came, and the answer once there is one."""
+
+    since_s: float
+    answer: Answer | None = None
+
+
 class QuestionDesk:
     """Answers within the bounds of one replica, and tells telemetry of each question once."""
 
@@ -52,33 +65,77 @@ class QuestionDesk:
 
         Raises: AIAgentError.
         """
-        clock = self._services.clock
-        started_s = clock.monotonic()
-        answer: Answer | None = None
-        status = "cancelled"  # unless it ends in one of the two other ways
+        # The steps are told the deadline and keep it themselves; this one holds them to it.
+        deadline_s = self._services.settings.request_deadline_s
+        with self._asking(question) as asked:
+            async with _hold_until(_now_s() + deadline_s):
+                answer = await self._services.ask(workspace_id, question, deadline_s=deadline_s)
+            asked.answer = answer
+            return answer, self._taken_s(asked)
+
+    async def stream(
+        self, workspace_id: UUID, question: Question
+    ) -> AsyncGenerator[TimedEvent, None]:
+        """Yield each event with the seconds it took so far. Closing it stops what it started.
+
+        The place is held, and the deadline runs, until the end of the stream.
+
+        Raises: AIAgentError.
+        """
+        deadline_s = self._services.settings.request_deadline_s
+        ends_at_s = _now_s() + deadline_s
+        with self._asking(question) as asked:
+            asking = self._services.ask.stream(workspace_id, question, deadline_s=deadline_s)
+            async with aclosing(asking) as events:
+                while True:
+                    # Never around the `yield`: it would end whatever the caller does meanwhile.
+                    async with _hold_until(ends_at_s):
+                        event = await anext(events, None)
+                    if event is None:
+                        return
+                    if isinstance(event, Answer):
+                        asked.answer = event
+                    yield event, self._taken_s(asked)
+
+    @contextmanager
+    def _asking(self, question: Question) -> Iterator[_Asked]:
+        """Hold a place for the question, and tell telemetry how it ended."""
+        asked = _Asked(self._services.clock.monotonic())
+        status = "cancelled"  # unless it fails or is answered
         try:
             with self._admission.admit():
-                answer = await self._ask(workspace_id, question)
-            status = "ok"
+                yield asked
         except Exception as error:
             status = kind_of(error).code
             raise
         finally:
-            duration_s = clock.monotonic() - started_s
-            self._services.emit(_describe(question, answer, status, duration_s))
-        return answer, duration_s
+            if asked.answer is not None:
+                status = "ok"
+            event = _describe(question, asked.answer, status, self._taken_s(asked))
+            self._services.emit(event)
 
-    async def _ask(self, workspace_id: UUID, question: Question) -> Answer:
-        # The steps are told the deadline and keep it themselves; this one holds them to it.
-        deadline_s = self._services.settings.request_deadline_s
-        deadline = asyncio.timeout(deadline_s)
-        try:
-            async with deadline:
-                return await self._services.ask(workspace_id, question, deadline_s=deadline_s)
-        except TimeoutError:
-            if not deadline.expired():
-                raise
-            raise DeadlineExceeded("request") from None
+    def _taken_s(self, asked: _Asked) -> float:
+        return self._services.clock.monotonic() - asked.since_s
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@asynccontextmanager
+async def _hold_until(ends_at_s: float) -> AsyncIterator[None]:
+    """Cancel what is awaited at this time of the event loop.
+
+    Raises: DeadlineExceeded.
+    """
+    deadline = asyncio.timeout_at(ends_at_s)
+    try:
+        async with deadline:
+            yield
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        raise DeadlineExceeded("request") from None
 
 
 def _describe(

@@ -43,12 +43,6 @@ def _refuse(reason: str) -> PydanticCustomError:
     return PydanticCustomError("invalid_field", "{reason}", {"reason": reason})
 
 
-def _refuse_streaming(value: bool) -> bool:  # noqa: FBT001 - pydantic calls it so
-    if value:
-        raise _refuse("must be false: streaming is not available yet")
-    return value
-
-
 # --- Asking ---------------------------------------------------------------------------------
 
 
@@ -77,8 +71,8 @@ class QuestionBody(_Request):
         description="Unrelated texts are about 0, the same meaning is 1, under every model.",
     )
     history: list[TurnBody] = Field(default=[], max_length=MAX_HISTORY_TURNS)
-    stream: Annotated[StrictBool, AfterValidator(_refuse_streaming)] = Field(
-        default=False, description="Not available yet: true is refused as invalid_request."
+    stream: StrictBool = Field(
+        default=False, description="Answer in events, as `Accept: text/event-stream` also asks for."
     )
     use_cache: StrictBool = Field(default=True, description="May an earlier answer serve?")
 
@@ -158,7 +152,12 @@ class MetadataBody(_Response):
     model: str = Field(examples=["command-a-03-2025"])
     cache: Literal["miss", "exact", "semantic", "stale", "off"]
     cache_similarity: float | None
-    degraded: list[str] = Field(description="What was done without.")
+    degraded: list[str] = Field(
+        description="What was done without: `embedding_unavailable`, `chat_unavailable`."
+    )
+    split_arm: str | None = Field(
+        description="The provider that an A/B trial tries first for this workspace."
+    )
     warnings: list[str]
     context: ContextBody
     usage: UsageBody
@@ -180,7 +179,7 @@ class AnswerBody(_Response):
         """Return the body that shows an answer."""
         return cls(
             answer=answer.text,
-            citations=[_show_citation(citation) for citation in answer.citations],
+            citations=[show_citation(citation) for citation in answer.citations],
             language=answer.language,
             retrieved_count=answer.retrieved_count,
             processing_time_ms=round(duration_s * 1000),
@@ -188,7 +187,8 @@ class AnswerBody(_Response):
         )
 
 
-def _show_citation(citation: messages.Citation) -> SessionCitationBody | ClientCitationBody:
+def show_citation(citation: messages.Citation) -> SessionCitationBody | ClientCitationBody:
+    """Return the body that shows a citation."""
     shown: dict[str, Any] = {
         "client_id": citation.client_id,
         "client_name": citation.client_name,
@@ -221,6 +221,7 @@ def _show_metadata(answer: messages.Answer, request_id: str) -> MetadataBody:
         cache="off",
         cache_similarity=None,
         degraded=list(answer.degraded),
+        split_arm=answer.split_arm,
         warnings=list(answer.warnings),
         context=ContextBody(
             included=answer.retrieved_count, dropped=0, tokens=usage.input_tokens, limit=None

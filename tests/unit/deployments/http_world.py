@@ -1,7 +1,7 @@
 """A practice behind the HTTP application, with doubles for all that the routes call."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -15,7 +15,17 @@ from runtime.access import Access, make_token
 from runtime.clock import ManualClock
 from runtime.errors import AIAgentError, RecordNotFound
 from runtime.health import ComponentHealth, HealthReport
-from runtime.messages import SCOPES, Answer, Caller, Client, Question, Scope, Session, TokenUsage
+from runtime.messages import (
+    SCOPES,
+    Answer,
+    AnswerEvent,
+    Caller,
+    Client,
+    Question,
+    Scope,
+    Session,
+    TokenUsage,
+)
 from runtime.services import Services
 from runtime.settings import Settings
 from runtime.telemetry import Event
@@ -71,9 +81,14 @@ class Records:
 
 
 class Answers:
-    """Gives one answer to every question, or raises; `hold` keeps it waiting."""
+    """Gives one answer to every question, or raises; `hold` keeps it waiting.
+
+    A stream tells `told` first, and then fails, waits or answers; `closed` counts those left.
+    """
 
     def __init__(self) -> None:
+        self.told: list[AnswerEvent] = []
+        self.closed = 0
         self.answer = NOTHING_FOUND
         self.failure: Exception | None = None
         self.hold: asyncio.Event | None = None
@@ -95,6 +110,17 @@ class Answers:
         if self.failure is not None:
             raise self.failure
         return self.answer
+
+    async def stream(
+        self, workspace_id: UUID, question: Question, *, deadline_s: float
+    ) -> AsyncGenerator[AnswerEvent, None]:
+        try:
+            for event in self.told:
+                yield event
+            yield await self(workspace_id, question, deadline_s=deadline_s)
+        except GeneratorExit:
+            self.closed += 1
+            raise
 
 
 class Parts:

@@ -133,6 +133,7 @@ class TestQuestion:
             "cache": "off",
             "cache_similarity": None,
             "degraded": [],
+            "split_arm": None,
             "warnings": [],
             "context": {"included": 5, "dropped": 0, "tokens": 1480, "limit": None},
             "usage": {"embedding_tokens": 9, "input_tokens": 1480, "output_tokens": 41},
@@ -192,7 +193,6 @@ class TestQuestion:
             ({"history": [{"role": "user", "content": "c" * 4001}]}, "history.0.content"),
             ({"history": [{"role": "user", "content": "c", "name": "n"}]}, "history.0.name"),
             ({"history": "hello"}, "history"),
-            ({"stream": True}, "stream"),
             ({"stream": "false"}, "stream"),
             ({"use_cache": 1}, "use_cache"),
             ({"workspace_id": str(WORKSPACE)}, "workspace_id"),
@@ -209,10 +209,6 @@ class TestQuestion:
         self, world: World
     ) -> None:
         assert (await world.ask({"query": "🌱" * 2000})).status_code == 200
-
-    async def test_that_wants_a_stream_is_told_that_there_is_none_yet(self, world: World) -> None:
-        response = await world.ask({"query": "q"}, Accept="text/event-stream")
-        assert fields_of(assert_problem(response, 422, "invalid_request")) == ["Accept"]
 
 
 class TestRecord:

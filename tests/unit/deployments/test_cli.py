@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jwt
@@ -156,3 +156,13 @@ def test_ask_prints_what_the_server_answered(monkeypatch: pytest.MonkeyPatch) ->
     result = runner.invoke(cli.app, ["ask", "איך היא ישנה?"])
     assert (result.exit_code, result.stdout, result.stderr) == (0, "ישנה רע [1].\n", "")
     assert asked == ["איך היא ישנה?"]
+
+
+def test_ask_prints_a_stream_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def tell(*_: object, show: Callable[[str], None], **__: object) -> None:
+        show("She sleeps.")
+        show(" Badly.\n")
+
+    monkeypatch.setattr(asking, "ask_streamed", tell)
+    result = runner.invoke(cli.app, ["ask", "How?", "--stream"])
+    assert (result.exit_code, result.stdout) == (0, "She sleeps. Badly.\n")

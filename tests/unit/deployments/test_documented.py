@@ -26,7 +26,7 @@ async def document(world: World) -> dict[str, Any]:
 
 def schema_of(document: dict[str, Any], path: str, method: str, status: int) -> dict[str, Any]:
     response = document["paths"][path][method]["responses"][str(status)]
-    [content] = response["content"].values()
+    content = next(kind for name, kind in response["content"].items() if name.endswith("json"))
     schema: dict[str, Any] = content["schema"]
     return schema
 
@@ -123,9 +123,15 @@ async def test_every_error_is_a_problem_and_every_response_has_its_request_id(
         for status, response in operation["responses"].items():
             assert "X-Request-ID" in response["headers"]
             wanted = "application/problem+json" if int(status) >= 400 else "application/json"
-            assert list(response["content"]) == [wanted]
+            assert set(response["content"]) - {"text/event-stream"} == {wanted}
             if status == "503":
                 assert "Retry-After" in response["headers"]
+
+
+async def test_an_answer_may_come_as_json_or_as_events(document: dict[str, Any]) -> None:
+    for path, operation in operations(document):
+        kinds = {"application/json"} | ({"text/event-stream"} if path == CHAT else set())
+        assert set(operation["responses"]["200"]["content"]) == kinds
 
 
 async def test_routes_that_need_a_credential_say_so(document: dict[str, Any]) -> None:

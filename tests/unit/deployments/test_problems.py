@@ -34,6 +34,13 @@ def test_an_error_that_is_not_ours_is_internal() -> None:
     assert kind_of(ValueError("x")).code == kind_of(KeyboardInterrupt()).code == "internal"
 
 
+def test_a_model_that_declines_is_told_of_in_our_words() -> None:
+    refused = errors.ContentRefused("p", "m", "chat", "finish reason: filter", None)
+    kind = kind_of(refused)
+    assert (kind.status, kind.code) == (503, "provider_unavailable")
+    assert b"declined" in render(refused).body
+
+
 def test_a_subclass_without_an_entry_is_what_its_parent_is() -> None:
     class NewVendorTrouble(errors.ProviderUnavailable):
         pass

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from uuid import UUID
 
 import httpx
 import pytest
 
-from deployments.commands.asking import ask, connect
+from deployments.commands.asking import ask, ask_streamed, connect
 from deployments.commands.failure import CommandFailed
 
 CLIENT = UUID("6f1de9c8-9a52-4a5e-8f5f-2a1f6b1f6a10")
@@ -136,3 +137,94 @@ def test_the_question_goes_to_the_question_route(
 def test_a_failure_is_one_sentence(response: httpx.Response | Exception, said: str) -> None:
     with pytest.raises(CommandFailed, match=said):
         ask_server(response)
+
+
+# --- Streamed -------------------------------------------------------------------------------
+
+DONE = {"answer": "ישנה רע [1].\n- Asthma [2].", "citations": [SESSION_CITATION]}
+
+
+def event(name: str, data: object) -> str:
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+EVENTS = "".join(
+    [
+        event("meta", {"request_id": "r", "language": "he", "retrieved_count": 1}),
+        event("delta", {"text": "ישנה רע [1]."}),
+        event("citation", SESSION_CITATION),
+        ": ping\n\n",
+        event("delta", {"text": "\n- Asthma: \x1byes [2]."}),
+    ]
+)
+
+
+class Pieces(httpx.SyncByteStream):
+    """A body in pieces of a few bytes; remembers that it was closed."""
+
+    def __init__(self, text: str, interrupt: BaseException | None = None) -> None:
+        self.content = text.encode()
+        self.interrupt = interrupt
+        self.closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        for at in range(0, len(self.content), 7):
+            yield self.content[at : at + 7]
+        if self.interrupt is not None:
+            raise self.interrupt
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def stream_from(
+    response: httpx.Response | Exception, seen: list[httpx.Request] | None = None
+) -> str:
+    shown: list[str] = []
+    with server(response, [] if seen is None else seen) as client:
+        ask_streamed(client, "How?", token="t0ken", client_id=CLIENT, show=shown.append)
+    return "".join(shown)
+
+
+class TestStreamed:
+    def test_sentences_are_shown_as_they_come_and_then_the_citations(self) -> None:
+        seen: list[httpx.Request] = []
+        body = Pieces(EVENTS + event("done", DONE))
+        shown = stream_from(httpx.Response(200, stream=body), seen)
+        assert shown.splitlines() == [
+            "ישנה רע [1].",
+            "- Asthma: yes [2].",
+            "",
+            "[1] דנה לוי, 2025-10-14, subjective: “ישנה רע”",
+        ]
+        assert shown.endswith("\n")
+        sent = {"query": "How?", "client_id": str(CLIENT), "stream": True}
+        assert json.loads(seen[0].content) == sent
+
+    @pytest.mark.parametrize(
+        ("response", "said"),
+        [
+            (httpx.ConnectError("refused"), "No server answers at http://127.0.0.1:1"),
+            (httpx.Response(503, json={"detail": "Try again."}), r"^Try again\. \(503\)$"),
+            (httpx.Response(200, text="<html>"), "broke off"),
+            (httpx.Response(200, text=EVENTS), "broke off"),
+            (httpx.Response(200, text=event("delta", [])), "is not this application"),
+            (
+                httpx.Response(
+                    200, text=EVENTS + event("error", {"status": 504, "detail": "Too late."})
+                ),
+                r"^Too late\. \(504\)$",
+            ),
+        ],
+    )
+    def test_a_failure_is_one_sentence(
+        self, response: httpx.Response | Exception, said: str
+    ) -> None:
+        with pytest.raises(CommandFailed, match=said):
+            stream_from(response)
+
+    def test_an_interrupted_stream_is_closed_so_that_the_server_learns_of_it(self) -> None:
+        body = Pieces(EVENTS, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            stream_from(httpx.Response(200, stream=body))
+        assert body.closed
