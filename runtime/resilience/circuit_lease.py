@@ -219,8 +219,10 @@ class CircuitLease:
             raise
         finally:
             if not answer.done():
-                line.answer(waiter, Refusal(LEAST_RETRY_S))
-                self._serve(self._clock.monotonic())
+                left_at = self._clock.monotonic()
+                expected_s = self._expect(self._ahead(priority), left_at)
+                line.answer(waiter, Refusal(max(LEAST_RETRY_S, expected_s)))
+                self._serve(left_at)
         self._emit(ThrottleWaited(self._provider, self._clock.monotonic() - now))
         return answer.result()
 
