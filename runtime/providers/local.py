@@ -57,7 +57,14 @@ CENTRES_FILE: Final = Path(__file__).with_name("local_centres.npy")
 MAX_TOKENS: Final = 512
 """The positions the model was trained with. Source: card of intfloat/multilingual-e5-small."""
 
-WORDS_WEIGHT: Final = 0.7
+WORDS_WEIGHT: Final = 0.5
+"""Without an embedder, the part of shared words in a sentence's estimated similarity; the rest is
+the rank of its passage.
+
+Source: measured on 187 labelled questions with five passages found by words, an answer among them.
+Some chosen sentence holds the answer in .89 of Hebrew questions and .81 of English, with 1.5
+sentences chosen; from 0.3 to 0.7 they move by .02. At 1 nothing is chosen between two languages.
+"""
 
 _HEBREW: Final = re.compile("[א-ת]")
 _LATIN: Final = re.compile("[A-Za-z]")

@@ -231,3 +231,31 @@ async def test_a_stream_gives_a_sentence_at_a_time_and_then_the_same_answer() ->
     assert events[-1] == await model.chat(asked, timeout_s=1)
     assert isinstance(events[-1], ChatReply)
     assert "".join(pieces) == events[-1].text
+
+
+@pytest.mark.parametrize(
+    ("question", "texts", "said"),
+    [
+        (
+            "How long does she sleep?",
+            ["The landlord raised the rent.", "Eats well. Sleeps five hours a night."],
+            "Sleeps five hours a night. [2]",
+        ),
+        (
+            "כמה שעות היא ישנה?",
+            ["בעל הבית העלה שכר דירה.", "אוכלת היטב. ישנה חמש שעות בלילה."],
+            "ישנה חמש שעות בלילה. [2]",
+        ),
+    ],
+)
+async def test_without_an_embedder_shared_words_choose_the_sentence(
+    question: str, texts: list[str], said: str
+) -> None:
+    reply = await ExtractiveChatModel().chat(request(question, *texts), timeout_s=0)
+    assert reply.text.startswith(said)
+    assert (reply.provider, reply.model) == ("local", "extractive")
+
+
+async def test_without_an_embedder_the_best_passage_speaks_where_no_word_is_shared() -> None:
+    asked = request("כמה שעות היא ישנה?", "Sleeps five hours.", "Pays rent.", language="he")
+    assert (await ExtractiveChatModel().chat(asked, timeout_s=0)).text == "Sleeps five hours. [1]"
