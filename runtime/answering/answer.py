@@ -111,23 +111,7 @@ class AnswerQuestion:
                 else:
                     yield event
         assert written is not None
-        degraded = found.degraded + written.degraded
-        for reason in degraded:
-            self._emit(AnsweredDegraded(reason))
-        reply = written.reply
-        yield Answer(
-            text=written.text,
-            citations=written.citations,
-            language=language,
-            retrieved_count=len(found.passages),
-            provider=reply.provider,
-            model=reply.model,
-            usage=TokenUsage(found.embedding_tokens, reply.input_tokens, reply.output_tokens),
-            timings_ms=stages.timings_ms,
-            warnings=written.warnings,
-            degraded=degraded,
-            split_arm=self._chat.arm_of(workspace_id),
-        )
+        yield self._conclude(workspace_id, task, stages, found=found, written=written)
 
     async def _search(self, workspace_id: UUID, question: Question, stages: Stages) -> Found:
         """Find passages by meaning, or by words where the question cannot be embedded."""
@@ -155,3 +139,30 @@ class AnswerQuestion:
         searched_s = stages.timings_ms["retrieve"] / 1000
         self._emit(PassagesSearched(found.mode, duration_s=searched_s, found=len(passages)))
         return found
+
+    def _conclude(
+        self,
+        workspace_id: UUID,
+        task: WritingTask,
+        stages: Stages,
+        *,
+        found: Found,
+        written: Written,
+    ) -> Answer:
+        degraded = found.degraded + written.degraded
+        for reason in degraded:
+            self._emit(AnsweredDegraded(reason))
+        reply = written.reply
+        return Answer(
+            text=written.text,
+            citations=written.citations,
+            language=task.language,
+            retrieved_count=len(task.passages),
+            provider=reply.provider,
+            model=reply.model,
+            usage=TokenUsage(found.embedding_tokens, reply.input_tokens, reply.output_tokens),
+            timings_ms=stages.timings_ms,
+            warnings=written.warnings,
+            degraded=degraded,
+            split_arm=self._chat.arm_of(workspace_id),
+        )
