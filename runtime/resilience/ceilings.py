@@ -46,11 +46,11 @@ MAX_HOLD_S: Final = 60.0
 
 
 class Ceilings:
-    """One circuit's buckets. They start empty: whoever was here before may have spent them."""
+    """One circuit's buckets, empty at first: whoever was here before may have spent them."""
 
-    def __init__(self, limits: Limits, *, now: float, full: bool = False) -> None:
+    def __init__(self, limits: Limits, *, now: float) -> None:
         self._limits = limits
-        self._each = [_Ceiling(limit, now=now, full=full) for limit in dimensions(limits)]
+        self._each = [_Ceiling(limit, now=now) for limit in dimensions(limits)]
         self._leased = NOTHING
         self._factor = 1.0
         self._recovered_at = now
@@ -106,6 +106,16 @@ class Ceilings:
         for ceiling, amount in zip(self._each, dimensions(cost), strict=True):
             if ceiling.limit and not (held and amount > 0):
                 ceiling.bucket.give(amount, now)
+
+    def charge(self, cost: Cost, now: float) -> None:
+        """Take what was spent without leave, into a debt of one burst at the most.
+
+        More than that cannot have been given out twice: it is what the bucket holds.
+        """
+        self._pace(now)
+        for ceiling, amount in zip(self._each, dimensions(cost), strict=True):
+            if ceiling.limit:
+                ceiling.charge(amount, now)
 
     def lend(self, leased: Cost, now: float) -> None:
         """Tell how much is out in leases: so much less fits into the buckets."""
@@ -170,15 +180,12 @@ class Ceilings:
 class _Ceiling:
     """One dimension. A limit of 0 is none: its bucket is never asked."""
 
-    def __init__(self, limit: int, *, now: float, full: bool) -> None:
+    def __init__(self, limit: int, *, now: float) -> None:
         self.limit = limit
         self.reserve = math.floor(RESERVED_SHARE * limit)
         self._largest = [1.0, 1.0, 1.0]
         self._newest_at = now
-        capacity = self._burst(1.0)
-        self.bucket = TokenBucket(
-            capacity, self.rate_per_s, now=now, level=capacity if full else 0.0
-        )
+        self.bucket = TokenBucket(self._burst(1.0), self.rate_per_s, now=now)
 
     @property
     def rate_per_s(self) -> float:
@@ -201,6 +208,11 @@ class _Ceiling:
         """Fill up to `now`, then go on at this part of the rate."""
         capacity = self._burst(max(self._largest[:2])) - leased
         self.bucket.adjust(capacity=capacity, rate_per_s=self.rate_per_s * factor, now=now)
+
+    def charge(self, amount: int, now: float) -> None:
+        """Take it, down to a debt of one burst."""
+        room = self.bucket.level(now) + self._burst(max(self._largest[:2]))
+        self.bucket.give(-max(0.0, min(amount, room)), now)
 
     def wait_s(self, level: float, now: float, *, factor: float) -> float:
         """Return the seconds until that level, from when something flows at all."""

@@ -14,7 +14,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Final
 
 from runtime.messages import Cost, Limits, Priority, Refusal
-from runtime.resilience.ceilings import DEFAULT_HOLD_S, MAX_HOLD_S, Ceilings
+from runtime.resilience.ceilings import DEFAULT_HOLD_S, MAX_HOLD_S, MINUTE_S, Ceilings
 from runtime.resilience.cost import (
     NOTHING,
     covers,
@@ -58,6 +58,7 @@ class CircuitLease:
         self._wake = wake
         self._held = NOTHING
         self._held_until = -math.inf
+        self._spent_at = -math.inf
         self._quota = NOTHING
         self._interactive = WaitingLine()
         self._batch = WaitingLine()
@@ -68,6 +69,7 @@ class CircuitLease:
         self._hold_until = -math.inf
         self._hold_is_told = True
         self._share: Ceilings | None = None
+        self._spent_alone = NOTHING
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -152,11 +154,13 @@ class CircuitLease:
         kept = positive(least(self._held, self._quota))
         returned = minus(self._held, kept)
         self._held = kept
+        spent_alone, self._spent_alone = self._spent_alone, NOTHING
         hold_s = 0.0 if self._hold_is_told else max(0.0, self._hold_until - now)
         self._hold_is_told = True
         return CircuitReport(
             held=kept,
             returned=returned,
+            spent_alone=spent_alone,
             interactive=self._interactive.reported(now),
             batch=self._batch.reported(now),
             first_attempts=first_attempts,
@@ -178,25 +182,35 @@ class CircuitLease:
         self._served_at = now + grant.wait_s
         if grant.hold_s > 0:
             self._hold(now + grant.hold_s)
-        granted = total(report.interactive.costs[: grant.interactive])
-        self._held = plus(self._held, plus(grant.lease, granted))
-        self._serve(now)
-        self._serve_batch(total(report.batch.costs[: grant.batch]), now)
+        if now >= self._hold_until:
+            granted = total(report.interactive.costs[: grant.interactive])
+            self._held = plus(self._held, plus(grant.lease, granted))
+            self._serve(now)
+            self._serve_batch(total(report.batch.costs[: grant.batch]), now)
         self._refuse_hopeless(now)
 
-    def go_alone(self, replicas: int, since: float | None) -> None:
-        """Decide by one replica's share of the limits, which fills from `since`; None: is full."""
+    def go_alone(self, replicas: int, *, answered_at: float, is_late: bool) -> None:
+        """Decide by one replica's share of the limits.
+
+        It has filled since the board last answered, or since the last call here, if that is longer.
+        A board that is only late gives out the same permits, so it is told what was spent here.
+        """
+        if not is_late:
+            self._spent_alone = NOTHING
         now = self._clock.monotonic()
         if self._share is None and self.is_limited:
             limits = dimensions(self._limits)
             share = Limits(*(max(1, limit // replicas) if limit else 0 for limit in limits))
-            self._share = Ceilings(share, now=now if since is None else since, full=since is None)
+            since = max(now - MINUTE_S, min(answered_at, self._spent_at))
+            self._share = Ceilings(share, now=since)
             if self._hold_until > now:
                 self._share.slow_down(self._hold_until - now, now)
                 self._hold_is_told = False
             self._rivals = 1
             self._per_s = self._share.per_s(now)
         self._serve(now)
+        if self._share is not None:
+            self._refuse_hopeless(now)
 
     # --- Inside ---------------------------------------------------------------------------------
 
@@ -204,11 +218,13 @@ class CircuitLease:
         self, cost: Cost, priority: Priority, *, now: float, timeout_s: float
     ) -> Refusal | None:
         line = self._interactive if priority == "interactive" else self._batch
-        answer = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Refusal | None] = asyncio.get_running_loop().create_future()
         waiter = Waiter(cost, now, now + timeout_s, answer)
         is_first = self._ahead(priority) == NOTHING
         line.append(waiter)
         self._serve(now)
+        if self._share is not None:
+            self._refuse_hopeless(now)
         if is_first:
             self._wake()
         try:
@@ -237,19 +253,34 @@ class CircuitLease:
     def _spend(self, cost: Cost, now: float) -> bool:
         """Take an interactive call's cost from what is held, else from the share, if alone."""
         self._expire(now)
-        if covers(self._held, cost):
+        if now >= self._hold_until and covers(self._held, cost):
             self._held = minus(self._held, cost)
+            self._spent_at = now
             if self.is_low:
                 self._wake()
             return True
-        return self._share is not None and self._share.take(cost, now)
+        return self._spend_alone(cost, now, keep=NOTHING)
+
+    def _spend_alone(self, cost: Cost, now: float, *, keep: Cost) -> bool:
+        if self._share is None or not self._share.take(cost, now, keep=keep):
+            return False
+        self._spent_alone = plus(self._spent_alone, cost)
+        self._spent_at = now
+        return True
 
     def _serve(self, now: float) -> None:
         """Let through whom the replica can pay for: questions first, in order."""
         while self._interactive and self._spend(self._interactive.first.cost, now):
             self._interactive.answer(self._interactive.first, None)
         if self._share is not None:
-            self._serve_batch_alone(self._share, now)
+            keep = self._share.reserve
+            line = self._batch
+            while (
+                line
+                and not self._interactive
+                and self._spend_alone(line.first.cost, now, keep=keep)
+            ):
+                line.answer(line.first, None)
             self._arm(self._share, now)
 
     def _serve_batch(self, granted: Cost, now: float) -> None:
@@ -257,16 +288,10 @@ class CircuitLease:
         line = self._batch
         while line and not self._interactive and covers(granted, line.first.cost):
             granted = minus(granted, line.first.cost)
+            self._spent_at = now
             line.answer(line.first, None)
         self._held = plus(self._held, granted)
         self._serve(now)
-
-    def _serve_batch_alone(self, share: Ceilings, now: float) -> None:
-        line = self._batch
-        while line and not self._interactive:
-            if not share.take(line.first.cost, now, keep=share.reserve):
-                return
-            line.answer(line.first, None)
 
     def _arm(self, share: Ceilings, now: float) -> None:
         """Look again when the share has room: alone, nobody else brings an answer."""

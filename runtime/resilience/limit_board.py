@@ -42,14 +42,16 @@ class Waiting:
 class CircuitReport:
     """One replica's state of one circuit.
 
-    `returned` goes back to the board, and where it is negative it is a debt; `first_attempts` are
-    those since the last report; `hold_s` is what the vendor's 429 asks for, 0 without one.
+    `returned` goes back to the board, and where it is negative it is a debt; `spent_alone` was
+    spent of the replica's share while the board was late; `first_attempts` are those since the last
+    report; `hold_s` is what the vendor's 429 asks for, 0 without one.
     """
 
     held: Cost
     returned: Cost
     interactive: Waiting
     batch: Waiting
+    spent_alone: Cost
     first_attempts: int
     hold_s: float
 
@@ -185,6 +187,7 @@ class _Circuit:
             self._ceilings.slow_down(report.hold_s, now)
         self._ceilings.lend(self._held(), now)
         self._ceilings.give(report.returned, now)
+        self._ceilings.charge(report.spent_alone, now)
         return replica
 
     def _serve(self, queue: _Queue, *, keep: Cost, now: float) -> tuple[int, _Claim | None]:

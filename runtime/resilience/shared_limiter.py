@@ -8,6 +8,7 @@ with the replica's share of the limits, and follows the board again once it does
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Final, Protocol
 
 from runtime.errors import AIAgentError
@@ -82,7 +83,7 @@ class SharedLimiters:
         self._news = asyncio.Event()
         self._members = _Members()
         self._sent_at: float | None = None
-        self._answered_at: float | None = None
+        self._answered_at = -math.inf
         self._is_alone = False
 
     def limiter(self, circuit: str) -> Limiter:
@@ -109,7 +110,7 @@ class SharedLimiters:
     @property
     def is_linked(self) -> bool:
         """Whether the actor answered when it was last asked."""
-        return self._answered_at is not None and not self._is_alone
+        return self._answered_at > -math.inf and not self._is_alone
 
     async def run(self) -> None:
         """Report and follow the board until cancelled; survives any fault of the link.
@@ -133,7 +134,7 @@ class SharedLimiters:
         try:
             await asyncio.wait({asking}, timeout=PATIENCE_S)
             if not asking.done():
-                self._go_alone("silent")
+                self._go_alone("silent", is_late=True)
                 await asyncio.wait({asking}, timeout=GIVE_UP_S)
         finally:
             asking.cancel()
@@ -144,7 +145,7 @@ class SharedLimiters:
             else:
                 self._lose(error)
         else:
-            self._go_alone("cancelled")
+            self._go_alone("cancelled", is_late=True)
 
     def _reports(self) -> dict[str, CircuitReport]:
         """Return what the board should know: circuits without limits only tell of their calls."""
@@ -175,14 +176,16 @@ class SharedLimiters:
     def _lose(self, error: BaseException) -> None:
         if not isinstance(error, AIAgentError):
             log_failure("limiter_link_failed", error)
-        self._go_alone(type(error).__name__)
+        self._go_alone(type(error).__name__, is_late=False)
 
-    def _go_alone(self, reason: str) -> None:
+    def _go_alone(self, reason: str, *, is_late: bool) -> None:
         if self.is_linked:
             log("limiter_link_down", reason=reason)
         self._is_alone = True
         for circuit, lease in self._leases.items():
-            lease.go_alone(self._members.count(circuit), self._answered_at)
+            lease.go_alone(
+                self._members.count(circuit), answered_at=self._answered_at, is_late=is_late
+            )
         for circuit, budget in self._budgets.items():
             budget.share(self._members.count(circuit))
 

@@ -26,7 +26,7 @@ def actor(monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> LimiterActor:
 
 
 def report(waiting: int) -> CircuitReport:
-    return CircuitReport(NOTHING, NOTHING, Waiting((Cost(),) * waiting), Waiting(), 0, 0.0)
+    return CircuitReport(NOTHING, NOTHING, Waiting((Cost(),) * waiting), Waiting(), NOTHING, 0, 0.0)
 
 
 async def test_it_tells_what_it_was_made_from(actor: LimiterActor) -> None:

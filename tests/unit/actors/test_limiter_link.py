@@ -14,7 +14,7 @@ from runtime.errors import ActorUnavailable
 from runtime.resilience.cost import NOTHING
 from runtime.resilience.limit_board import CircuitReport, Waiting
 
-REPORTS = {"cohere_chat": CircuitReport(NOTHING, NOTHING, Waiting(), Waiting(), 3, 0.0)}
+REPORTS = {"cohere_chat": CircuitReport(NOTHING, NOTHING, Waiting(), Waiting(), NOTHING, 3, 0.0)}
 
 
 class Handle:

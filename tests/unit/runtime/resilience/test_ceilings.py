@@ -22,7 +22,7 @@ BURST = 24
 
 
 def ceilings(limits: Limits = REQUESTS, *, full: bool = True) -> Ceilings:
-    return Ceilings(limits, now=0, full=full)
+    return Ceilings(limits, now=-60 if full else 0)
 
 
 def takes(of: Ceilings, now: float, cost: Cost | None = None) -> int:

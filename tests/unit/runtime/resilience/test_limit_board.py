@@ -49,6 +49,7 @@ class World:
         cost: Cost = CALL,
         held: Cost | None = None,
         returned: Cost = NOTHING,
+        spent_alone: Cost = NOTHING,
         hold_s: float = 0.0,
         calls: int = 0,
     ) -> CircuitGrant:
@@ -59,6 +60,7 @@ class World:
         report = CircuitReport(
             held=held,
             returned=returned,
+            spent_alone=spent_alone,
             interactive=Waiting((cost,) * waiting, waited_s if waiting else 0.0),
             batch=Waiting((cost,) * batch, waited_s if batch else 0.0),
             first_attempts=calls,
@@ -124,6 +126,14 @@ class TestLeases:
         world.ask("b", waiting=1)
         assert world.ask("a", held=NOTHING, returned=Cost(1)).interactive == 0
         assert world.ask("b", waiting=1).interactive == 1
+
+    def test_what_was_spent_without_leave_is_paid_for_up_to_a_burst(self) -> None:
+        world = World()
+        assert world.ask("a", spent_alone=Cost(1_000), waiting=1).interactive == 0
+        world.now += BURST / RATE_PER_S
+        assert world.ask("a", waiting=1).interactive == 0
+        world.now += 1.1 / RATE_PER_S
+        assert world.ask("a", waiting=1).interactive == 1
 
     def test_a_circuit_without_limits_lets_all_through(self) -> None:
         world = World(Limits(), full=False)
@@ -301,6 +311,7 @@ def test_no_60_seconds_see_more_than_the_limit_whatever_is_lost(
         report = CircuitReport(
             held=Cost(replica.held),
             returned=Cost(back),
+            spent_alone=NOTHING,
             interactive=Waiting((Cost(),) * count),
             batch=Waiting((Cost(),) * count),
             first_attempts=0,

@@ -21,8 +21,10 @@ CASES = {
 }
 
 
-async def saturate(limits: Limits, cost: Cost, dimension: str, priority: Priority) -> Cluster:
-    link = BoardLink({CIRCUIT: limits})
+async def saturate(
+    limits: Limits, cost: Cost, dimension: str, priority: Priority, *, latency_s: float = 0.004
+) -> Cluster:
+    link = BoardLink({CIRCUIT: limits}, latency_s=latency_s)
     async with Cluster(link) as cluster:
         twice = 2 * getattr(limits, dimension) / getattr(cost, dimension)
         await cluster.offer(cost, per_minute=twice, minutes=MINUTES, priority=priority)
@@ -39,3 +41,11 @@ def test_offered_twice_its_limit_the_cluster_stays_under_it_and_uses_nine_tenths
     cluster = simulate(saturate(limits, cost, dimension, priority))
     assert cluster.most_in_a_window(dimension) <= limit
     assert cluster.used(dimension) >= 0.9 * limit * MINUTES
+
+
+@pytest.mark.parametrize("latency_s", [0.06, 0.3, 1.0])
+def test_an_actor_that_is_always_late_breaks_no_promise(latency_s: float) -> None:
+    limits, cost, dimension = CASES["600 requests"]
+    cluster = simulate(saturate(limits, cost, dimension, "interactive", latency_s=latency_s))
+    assert cluster.most_in_a_window("requests") <= 600
+    assert cluster.used("requests") >= 0.9 * 600 * MINUTES
