@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import ray
@@ -40,11 +40,13 @@ CONNECT_TIMEOUT_S: Final = 2.0
 class Done:
     """Records that this process embedded, and those that it could not.
 
-    The latter are tried again later, by the application's worker too, unless the text is at fault.
+    Those that `failed` are tried again later, by the application's worker too; but for the
+    `refused`, counted over all runs: the provider never embeds a text of theirs as it is.
     """
 
     embedded: int
     failed: int
+    refused: int = 0
 
 
 def run(
@@ -116,7 +118,8 @@ async def _embed_all(
                 await wake.wait(HELD_ELSEWHERE_PAUSE_S)
             left = await _count_due(queue, wanted)
             on_progress(max(total - left, 0), total)
-    return done
+        refused = sum([await queue.count_failed(one) for one in wanted])
+    return replace(done, refused=refused)
 
 
 async def _count_due(queue: EmbedRecords, workspaces: list[UUID]) -> int:

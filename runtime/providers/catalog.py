@@ -112,13 +112,13 @@ PROVIDERS: Final[dict[str, Provider]] = {
             module="runtime.providers.openai",
             key="OPENAI_API_KEY",
             base_url="https://api.openai.com/v1",
-            # Source: platform.openai.com/docs/models, tier 1, each model's page.
+            # Of the first paid tier. Source: developers.openai.com/api/docs/models, each model's page.
             embedding=Embedding(
                 "text-embedding-3-small",
                 Limits(requests=3000, tokens=1_000_000),
                 own_dimensions={"text-embedding-ada-002": 1536},
             ),
-            chat=Chat("gpt-4.1-mini", Limits(requests=500, tokens=200_000)),
+            chat=Chat("gpt-5.4-mini", Limits(requests=500, tokens=200_000)),
         ),
         Provider(
             name="azure",
@@ -138,8 +138,9 @@ PROVIDERS: Final[dict[str, Provider]] = {
             module="runtime.providers.anthropic",
             key="ANTHROPIC_API_KEY",
             base_url="https://api.anthropic.com",
-            # Source: docs.anthropic.com/en/api/rate-limits, tier 1, input tokens.
-            chat=Chat("claude-sonnet-4-5", Limits(requests=50, tokens=30_000)),
+            # What the first tier used to be; the tiers of today allow more, by model. Source:
+            # platform.claude.com/docs/en/api/rate-limits.
+            chat=Chat("claude-haiku-5-5", Limits(requests=50, tokens=30_000)),
         ),
         Provider(
             name="openai_compatible",

@@ -51,20 +51,25 @@ def practice(cluster: Cluster, simulator: SimulatorAdmin) -> Iterator[Practice]:
             "AI_COHERE_EMBED_INPUTS_PER_MINUTE": 0,
             "AI_REQUEST_DEADLINE_SECONDS": 30,
         }
-        for deployment in application["deployments"]:
-            if deployment["name"] == "chat":
-                del deployment["autoscaling_config"]
-                deployment["num_replicas"] = 4
+        _fix_chat_replicas(application, 4)
 
     cluster.deploy(change)
     with Practice(cluster) as practice:
-        eventually(lambda: cluster.replicas().get("chat") == 4, within_s=180)
+        eventually(lambda: cluster.replicas().get("chat") == 4, within_s=120)
         stored = practice.put_client(uuid4(), client_name="Noa Levi", notes=NOTE)
         assert stored.is_success, stored.text
         eventually(lambda: _is_full(practice), within_s=60)
         yield practice
-    cluster.deploy()
-    eventually(lambda: cluster.replicas().get("chat") == 1, within_s=180)
+    # Autoscaling would keep the four for minutes.
+    cluster.deploy(lambda application: _fix_chat_replicas(application, 1))
+    eventually(lambda: cluster.replicas().get("chat") == 1, within_s=120)
+
+
+def _fix_chat_replicas(application: dict[str, Any], count: int) -> None:
+    for deployment in application["deployments"]:
+        if deployment["name"] == "chat":
+            del deployment["autoscaling_config"]
+            deployment["num_replicas"] = count
 
 
 @pytest.fixture
