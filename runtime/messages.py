@@ -296,7 +296,7 @@ class AnswerStarted:
 
 @dataclass(frozen=True, slots=True)
 class SentenceReady:
-    """The next checked sentence, with the white space before it: the texts joined are the answer."""
+    """The next checked sentence with the white space before it: joined, they are the answer."""
 
     text: str
 

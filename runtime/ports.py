@@ -108,8 +108,9 @@ class Breaker(Protocol):
     """The circuit breaker of one provider's one operation, as the whole cluster sees it."""
 
     async def admit(self) -> Permit | Refusal:
-        """Return leave to call, or the time to wait. Only a probe of a half-open circuit waits,
-        50 ms at the most. Never raises.
+        """Return leave to call, or the time to wait. Never raises.
+
+        Only a probe of a half-open circuit waits, 50 ms at the most.
         """
         ...
 

@@ -1,4 +1,5 @@
 """Builds one process's embedder and chat models, each in its wrappings; nothing else does.
+
 From the outside in: coalescing, fallback, guard (retries, circuit breaker, limiter), measurement,
 the vendor's client. Called once at the start of a replica or a command.
 """

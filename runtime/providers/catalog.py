@@ -112,7 +112,7 @@ PROVIDERS: Final[dict[str, Provider]] = {
             module="runtime.providers.openai",
             key="OPENAI_API_KEY",
             base_url="https://api.openai.com/v1",
-            # Of the first paid tier. Source: developers.openai.com/api/docs/models, each model's page.
+            # The first paid tier's. Source: developers.openai.com/api/docs/models, by model.
             embedding=Embedding(
                 "text-embedding-3-small",
                 Limits(requests=3000, tokens=1_000_000),

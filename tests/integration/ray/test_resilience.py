@@ -6,6 +6,7 @@ The figures at full length are `benchmarks/provider_faults.py`'s; here is what m
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any, Final
@@ -14,8 +15,8 @@ from uuid import uuid4
 import httpx
 import pytest
 import ray
-from actors.guards import open_guards
 
+from actors.guards import open_guards
 from actors.handles import CIRCUIT_BREAKER, NAMESPACE, PROVIDER_LIMITER
 from benchmarks.open_loop import Asked, ask_at_rate
 from benchmarks.simulator.admin import SimulatorAdmin, started_simulator
@@ -50,6 +51,7 @@ def practice(cluster: Cluster, simulator: SimulatorAdmin) -> Iterator[Practice]:
             "AI_COHERE_CHAT_REQUESTS_PER_MINUTE": 0,
             "AI_COHERE_EMBED_INPUTS_PER_MINUTE": 0,
             "AI_REQUEST_DEADLINE_SECONDS": 30,
+            "AI_CONCURRENT_QUESTIONS": 200,
         }
         _fix_chat_replicas(application, 4)
 
@@ -146,20 +148,24 @@ def test_the_actors_killed_under_load_cost_no_question(
 ) -> None:
     del vendor
 
-    async def kill(times: int) -> None:
-        for number in range(times):
+    stop = threading.Event()
+    asked: list[Asked] = []
+
+    def keep_asking() -> None:
+        while not stop.is_set():
+            asked.extend(ask_many(practice, rate=10, count=20))
+
+    load = threading.Thread(target=keep_asking)
+    load.start()
+    try:
+        for number in range(20):
             for name in (CIRCUIT_BREAKER, PROVIDER_LIMITER):
-                actor = await asyncio.to_thread(_find_actor, name)
-                ray.kill(actor, no_restart=number % 2 == 0)
-            await asyncio.sleep(0.5)
-
-    async def load() -> list[Asked]:
-        asked, _ = await asyncio.gather(
-            asyncio.to_thread(ask_many, practice, rate=10, count=120), kill(20)
-        )
-        return asked
-
-    asked = asyncio.run(load())
+                # Every other time it is gone for good, and a replica has to make it again.
+                ray.kill(_find_actor(name), no_restart=number % 2 == 0)
+    finally:
+        stop.set()
+        load.join()
+    assert asked
     assert [each for each in asked if not each.is_full] == []
 
 
@@ -311,7 +317,7 @@ class Replica:
     async def opened_at(self, circuit: str) -> float:
         """Return when a call was first refused here."""
         breaker = self._guards.breakers.circuit(circuit)
-        while isinstance(await breaker.admit(), Permit):
+        while isinstance(await breaker.admit(), Permit):  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(0.002)
         return time.monotonic()
 

@@ -79,11 +79,13 @@ CASES: list[tuple[telemetry.Event, list[str]]] = [
         telemetry.ChatCalled("cohere", "m", 90, 4, 1.5, None, None, estimated=True),
         [
             (
-                'ai_agent_llm_tokens_total{model="m",provider="cohere",token_type="input_estimated"} '
+                'ai_agent_llm_tokens_total{model="m",provider="cohere",'
+                'token_type="input_estimated"} '
                 "90.0"
             ),
             (
-                'ai_agent_llm_tokens_total{model="m",provider="cohere",token_type="output_estimated"} '
+                'ai_agent_llm_tokens_total{model="m",provider="cohere",'
+                'token_type="output_estimated"} '
                 "4.0"
             ),
             'ai_agent_llm_duration_seconds_sum{model="m",provider="cohere"} 1.5',
