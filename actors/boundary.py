@@ -1,6 +1,6 @@
 """Where Ray's errors end: what a handle call raised, as one of ours.
 
-Called by the stubs of `deployments/remote.py`, and by nothing above them.
+Called by the stubs that hold handles, `deployments/remote.py` and `link.py`, and by nothing above.
 """
 
 from __future__ import annotations
