@@ -14,7 +14,7 @@ from actors.breaker import BreakerActor
 from actors.embedding_worker import EmbeddingWorker
 from actors.limiter import LimiterActor
 from runtime.errors import ActorUnavailable
-from runtime.resilience import circuit_board
+from runtime.resilience import circuit_board, limit_board
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ def ensure_circuit_breaker(settings: Settings) -> None:
 
     Raises: ActorUnavailable.
     """
-    version = _version(settings)
+    version = _version(settings, protocol=circuit_board.PROTOCOL)
     _ensure(CIRCUIT_BREAKER, BreakerActor, (settings, version), version=version)
 
 
@@ -59,7 +59,7 @@ def ensure_provider_limiter(settings: Settings) -> None:
 
     Raises: ActorUnavailable.
     """
-    version = _version(settings)
+    version = _version(settings, protocol=limit_board.PROTOCOL)
     _ensure(PROVIDER_LIMITER, LimiterActor, (settings, version), version=version)
 
 
@@ -68,12 +68,14 @@ def open_circuit_breaker(settings: Settings) -> Any:  # noqa: ANN401
 
     For replicas that lost it: one that a later version has replaced must not be replaced back.
     """
-    return _get_or_make(CIRCUIT_BREAKER, BreakerActor, (settings, _version(settings)))
+    version = _version(settings, protocol=circuit_board.PROTOCOL)
+    return _get_or_make(CIRCUIT_BREAKER, BreakerActor, (settings, version))
 
 
 def open_provider_limiter(settings: Settings) -> Any:  # noqa: ANN401
     """Return the provider limiter that there is, of any version, or a new one. Blocks."""
-    return _get_or_make(PROVIDER_LIMITER, LimiterActor, (settings, _version(settings)))
+    version = _version(settings, protocol=limit_board.PROTOCOL)
+    return _get_or_make(PROVIDER_LIMITER, LimiterActor, (settings, version))
 
 
 async def read_circuits() -> dict[str, CircuitState]:
@@ -137,7 +139,8 @@ def _get_or_make(name: str, kind: type, arguments: tuple[object, ...]) -> Any:  
     return actor.remote(*arguments)
 
 
-def _version(settings: Settings) -> str:
+def _version(settings: Settings, *, protocol: int = 0) -> str:
+    """Return what an actor is made from; `protocol` is of the values that it exchanges."""
     fingerprint = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:12]
     release = importlib.metadata.version("pazpaz-agent")
-    return f"{release}+{fingerprint}.{circuit_board.PROTOCOL}"
+    return f"{release}+{fingerprint}.{protocol}"

@@ -3,7 +3,8 @@
 Pure: `now` is handed in, nothing waits. A replica reports regularly what it holds and who waits
 there, and is told who may call now and what it holds from then on. What a replica held and no
 longer names counts as spent, and so does what a silent replica held; room for it fills again at the
-usual rate. So a lost message costs throughput, never the promise (`ceilings.py`).
+usual rate. So a lost message costs throughput, never the promise (`ceilings.py`). Reports and
+grants cross processes, and a rolling update mixes versions: `PROTOCOL` changes with any of them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from runtime.resilience.retry_budget import RetryBalance
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+PROTOCOL: Final = 1
+"""Of the values below and of the actor's methods; part of the actor's version."""
 REPLICA_KEPT_S: Final = 6.0
 """How long a silent replica's leases stand: three renewals, and longer than the replica itself
 trusts them (`shared_limiter.py`)."""
