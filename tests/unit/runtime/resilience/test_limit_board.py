@@ -199,6 +199,22 @@ class TestBatch:
         assert grant.batch == 0
         assert grant.wait_s > 0
 
+    def test_what_no_lease_holds_of_the_reserve_is_left_as_well(self) -> None:
+        world = World()
+        for _ in range(3):
+            world.now += 1
+            for replica in "abcd":
+                world.ask(replica)
+        assert sum(held.requests for held in world.held.values()) == 4 * (RESERVE // 4) < RESERVE
+        assert world.ask("a", batch=100).batch == BURST - RESERVE
+
+    def test_batch_work_waits_for_a_question_though_all_of_the_reserve_is_leased(self) -> None:
+        world = World()
+        assert world.ask("c").lease == Cost(RESERVE)
+        world.ask("a", waiting=40)
+        world.now += 1.0
+        assert world.ask("b", batch=1, waited_s=60).batch == 0
+
     def test_batch_work_flows_once_no_question_waits(self) -> None:
         world = World()
         world.ask("a", waiting=BURST)

@@ -4,7 +4,7 @@ import asyncio
 import timeit
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from contextvars import Context
+from contextvars import Context, ContextVar
 
 import pytest
 
@@ -25,6 +25,7 @@ from tests.unit.runtime.resilience.virtual_loop import LoopClock, in_virtual_tim
 CHAT = "cohere_chat"
 POLICY = BreakerPolicy(failure_threshold=5, cooldown_s=60, probes=1, lease_s=300)
 HEARTBEAT_S = 1.5
+REQUEST: ContextVar[str | None] = ContextVar("request", default=None)
 
 
 class Actor:
@@ -38,6 +39,7 @@ class Actor:
         self.hangs = False
         self.delay_s = 0.001
         self.calls: list[str] = []
+        self.requests: set[str | None] = set()
         self.reported: list[OutcomeReport] = []
 
     def start(self) -> None:
@@ -73,6 +75,7 @@ class Link:
 
     async def reach(self, method: str) -> CircuitBoard:
         self.actor.calls.append(method)
+        self.actor.requests.add(REQUEST.get())
         if self.is_cut or not self.actor.is_up:
             raise ActorUnavailable("circuit_breaker", "ActorDiedError")
         board = self.actor.board
@@ -319,6 +322,16 @@ class TestHalfOpen:
                 await asking
             await passes(0.05)
             assert isinstance(await here.replicas[1].admit(), Permit)
+
+    async def test_a_question_for_a_probe_is_no_part_of_the_request_that_needs_it(self) -> None:
+        """Ray Serve cancels, with a request, all that was asked in its context."""
+        async with world("ab") as here:
+            await here.fail_everywhere()
+            await passes(61.5)
+            REQUEST.set("a request's own")
+            assert isinstance(await here.replicas[0].admit(), Permit)
+            assert "lease_probe" in here.actor.calls
+            assert here.actor.requests == {None}
 
     async def test_an_answer_that_comes_too_late_gives_its_lease_back(self) -> None:
         async with world("abc") as here:

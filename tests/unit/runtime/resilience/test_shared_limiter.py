@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
 
 import pytest
 
 from runtime.messages import Cost, Limits, Refusal
 from runtime.resilience import shared_limiter
+from runtime.resilience.ceilings import BURST_SHARE, RESERVED_SHARE
 from runtime.resilience.circuit_lease import LEASE_KEPT_S
 from runtime.resilience.limit_board import CircuitGrant, CircuitReport
 from runtime.resilience.retry_budget import FLOOR_PER_MINUTE
@@ -175,6 +177,7 @@ class TestWaiting:
     async def test_a_permit_that_comes_as_its_caller_leaves_goes_to_the_next(self) -> None:
         async with Cluster(BoardLink(SMALL), replicas=1) as cluster:
             await asyncio.sleep(60)
+            await cluster.call()
             limiter = cluster.shared[0].limiter(CIRCUIT)
             leaving = asyncio.create_task(
                 limiter.acquire(Cost(), priority="interactive", timeout_s=30)
@@ -328,13 +331,13 @@ class TestAlone:
         async with Cluster(BoardLink(BUSY)) as cluster:
             cluster.link.die()
             await asyncio.sleep(60)
-            batch = [cluster.call(priority="batch", timeout_s=60) for _ in range(20)]
+            batch = [cluster.call(priority="batch", timeout_s=60) for _ in range(40)]
             working = asyncio.gather(*batch)
             await asyncio.sleep(1)
             began = now()
             assert await cluster.call() is None
             assert now() == began
-            assert await working == [None] * 20
+            assert await working == [None] * 40
 
     async def test_an_actor_killed_over_and_over_breaks_no_promise(self) -> None:
         async with Cluster(BoardLink(BUSY)) as cluster:
@@ -384,8 +387,23 @@ class TestAlone:
             lease = cluster.shared[0]._leases[CIRCUIT]
             until = lease._held_until
             cluster.link.answer()
-            await asyncio.sleep(cluster.link.latency_s / 2)
+            await asyncio.sleep(cluster.link.latency_s)
+            assert cluster.shared[0].is_linked
             assert lease._held_until == until
+
+    async def test_a_lease_ends_when_the_board_may_give_it_to_others(self) -> None:
+        async with Cluster(BoardLink(BUSY)) as cluster:
+            await asyncio.sleep(SETTLED_S)
+            cluster.link.die()
+            await asyncio.sleep(RENEW_S + LEASE_KEPT_S)
+            began = now()
+            while await cluster.call() is None and now() == began:
+                pass
+            at_once = [at for at, _ in cluster.made if at == began]
+        share = 600 // cluster.replicas
+        assert len(at_once) == math.floor(
+            max(BURST_SHARE * share, math.floor(RESERVED_SHARE * share) + 1)
+        )
 
     async def test_before_the_board_was_ever_reached_it_goes_by_the_whole_limit(self) -> None:
         link = BoardLink(BUSY)
