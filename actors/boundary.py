@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 RETRY_AFTER_BACKPRESSURE_S = 1.0
+OWN_CANCELLATION_S = 0.1
+"""When a caller leaves, Serve cancels what its request called before the request itself: a callee
+that gave up may be the first sign of it, and would pass for a failure, to be mended elsewhere."""
 
 
 async def call(response: Any, *, actor: str, timeout_s: float) -> Any:  # noqa: ANN401
@@ -33,11 +36,7 @@ async def call(response: Any, *, actor: str, timeout_s: float) -> Any:  # noqa: 
             return await response
     except (TimeoutError, asyncio.CancelledError, RequestCancelledError):
         response.cancel()
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise asyncio.CancelledError from None
-        reason = f"no answer within {timeout_s:.1f} s" if deadline.expired() else "gave up the call"
-        raise ActorUnavailable(actor, reason) from None
+        raise await _ended_early(actor, deadline, timeout_s) from None
     except Exception as error:  # noqa: BLE001 - the border: whatever crosses is translated
         raise unwrap(error, actor=actor) from None
 
@@ -57,16 +56,23 @@ async def stream(generator: Any, *, actor: str, timeout_s: float) -> AsyncGenera
             except StopAsyncIteration:
                 return
             except (TimeoutError, asyncio.CancelledError, RequestCancelledError):
-                task = asyncio.current_task()
-                if task is not None and task.cancelling():
-                    raise asyncio.CancelledError from None
-                reason = "did not finish in time" if remaining.expired() else "gave up the call"
-                raise ActorUnavailable(actor, reason) from None
+                raise await _ended_early(actor, remaining, timeout_s) from None
             except Exception as error:  # noqa: BLE001 - as in `call`
                 raise unwrap(error, actor=actor) from None
             yield item
     finally:
         generator.cancel()
+
+
+async def _ended_early(actor: str, deadline: asyncio.Timeout, timeout_s: float) -> BaseException:
+    """Return what to raise for a call that the deadline, its caller or its callee has ended."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        return asyncio.CancelledError()
+    if deadline.expired():
+        return ActorUnavailable(actor, f"no answer within {timeout_s:.1f} s")
+    await asyncio.sleep(OWN_CANCELLATION_S)  # ends by our own cancellation, where that follows
+    return ActorUnavailable(actor, "gave up the call")
 
 
 def unwrap(error: BaseException, *, actor: str) -> BaseException:

@@ -74,6 +74,26 @@ async def test_a_callee_that_was_cancelled_is_not_mistaken_for_ourselves(
         await call(Response(outcome), actor="chat", timeout_s=1)
 
 
+async def test_a_callee_that_gives_up_just_before_we_are_cancelled_was_no_failure() -> None:
+    asking = asyncio.create_task(
+        call(Response(asyncio.CancelledError()), actor="chat", timeout_s=60)
+    )
+    pieces = stream(Items(RequestCancelledError("1")), actor="chat", timeout_s=60)
+
+    async def read() -> None:
+        async for _ in pieces:
+            pass
+
+    reading = asyncio.create_task(read())
+    for _ in range(5):
+        await asyncio.sleep(0)  # both have heard of the callee's end, and wait
+    for task in (asking, reading):
+        assert not task.done()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
 def test_our_errors_come_out_as_they_were() -> None:
     ours = DeadlineExceeded("chat")
     assert unwrap(ours, actor="chat") is ours
@@ -115,7 +135,7 @@ async def test_leaving_a_stream_early_stops_the_callee() -> None:
 
 async def test_a_stream_that_does_not_end_in_time_is_stopped() -> None:
     items = Items(hangs=True)
-    with pytest.raises(ActorUnavailable, match="did not finish in time"):
+    with pytest.raises(ActorUnavailable, match="no answer within"):
         async for _ in stream(items, actor="chat", timeout_s=0.01):
             pass
     assert items.cancelled

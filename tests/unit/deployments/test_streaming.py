@@ -297,7 +297,7 @@ async def respond(stream: EventStream, send: Any, receive: Any = never) -> None:
 class TestResponse:
     async def test_sends_a_comment_in_every_idle_interval(self) -> None:
         source = Source(hold=asyncio.Event())
-        stream = await open_stream(source.events(), idle_s=0)
+        stream = await open_stream(source.events(), patience_s=0, heartbeat_s=0)
         sent: list[bytes] = []
 
         async def send(message: Message) -> None:
@@ -319,7 +319,7 @@ class TestResponse:
                 raise failure
             yield TOLD[0], 0.0
 
-        stream = await open_stream(fail(), idle_s=0)
+        stream = await open_stream(fail(), patience_s=0, heartbeat_s=0)
         hold.set()
         sent: list[bytes] = []
 
