@@ -13,6 +13,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 import httpx
+import psutil
 import pytest
 import ray
 
@@ -21,12 +22,17 @@ from actors.handles import CIRCUIT_BREAKER, NAMESPACE, PROVIDER_LIMITER
 from benchmarks.open_loop import Asked, ask_at_rate
 from benchmarks.simulator.admin import SimulatorAdmin, started_simulator
 from benchmarks.simulator.behaviour import Fault
-from runtime.messages import Permit
+from runtime import provider_assembly
+from runtime.errors import ProviderError
+from runtime.messages import ChatMessage, ChatRequest, Permit
+from runtime.providers.fakes import FakeEmbedder
 from runtime.settings import load
+from runtime.telemetry import Event
 from tests.integration.ray.conftest import Cluster, Practice, eventually
 
 NOTE: Final = "She wakes at three most nights and reads until five."
 COOLDOWN_S: Final = 3
+CEILING: Final = 600
 TOLD_WITHIN_S: Final = 0.25
 """Source: the promise of docs/decisions/0006-circuit-breaker.md."""
 RETRIES: Final = {"embed": 3, "chat": 2}
@@ -169,6 +175,27 @@ def test_the_actors_killed_under_load_cost_no_question(
     assert [each for each in asked if not each.is_full] == []
 
 
+def test_the_actors_hung_cost_no_question(
+    practice: Practice, vendor: SimulatorAdmin, cluster: Cluster
+) -> None:
+    del vendor
+    hung = [
+        process
+        for process in psutil.process_iter()
+        if process.name().startswith(("ray::BreakerAct", "ray::LimiterAct"))
+        and process.environ().get("AI_DATA_DIR") == str(cluster.data_dir)
+    ]
+    assert len(hung) == 2
+    for process in hung:
+        process.suspend()
+    try:
+        asked = ask_many(practice, rate=10, count=30)
+    finally:
+        for process in hung:
+            process.resume()
+    assert [each for each in asked if not each.is_full] == []
+
+
 def _find_actor(name: str) -> Any:
     """Return the named actor, once a replica has made it again."""
     found: list[Any] = []
@@ -240,7 +267,7 @@ def test_clients_who_leave_in_the_middle_of_a_stream_stop_the_vendors(
                     group.create_task(read_and_leave(number))
                 await asyncio.to_thread(
                     vendor.wait_for,
-                    lambda counters: counters.of("cohere", "chat").streams_started == clients,
+                    lambda counters: counters.of("cohere", "chat").streams_started >= clients,
                     60,
                 )
                 await everybody.wait()
@@ -293,12 +320,41 @@ def _circuit_state(cluster: Cluster, circuit: str) -> float:
 # --- The shared parts by themselves, over four processes ---------------------------------------
 
 
-class Replica:
-    """A process with the guards of a replica and nothing else, for a test to steer."""
+def _tell_nobody(event: Event) -> None:
+    del event
 
-    def __init__(self) -> None:
-        settings, _ = load({"AI_METRICS_ENABLED": False, "AI_COHERE_CHAT_REQUESTS_PER_MINUTE": 600})
-        self._guards = open_guards(settings, lambda _: None)
+
+class Replica:
+    """A process with the guards and the chat model of a replica, for a test to steer."""
+
+    def __init__(self, vendor_url: str) -> None:
+        settings, _ = load(
+            {
+                "AI_METRICS_ENABLED": False,
+                "AI_CHAT_PROVIDER": "cohere",
+                "AI_COHERE_BASE_URL": vendor_url,
+                "AI_COHERE_CHAT_REQUESTS_PER_MINUTE": CEILING,
+            }
+        )
+        self._guards = open_guards(settings, _tell_nobody)
+        embedder = FakeEmbedder()
+        chats = provider_assembly.make_chats(settings, _tell_nobody, embedder, self._guards)
+        self._chat = chats["cohere"]
+
+    async def ask(self, *, rate: float, seconds: float) -> list[str]:
+        """Ask at this rate, whatever becomes of the questions; return the errors' classes."""
+
+        async def ask_at(due_s: float) -> str:
+            await asyncio.sleep(due_s)
+            request = ChatRequest("", (ChatMessage("user", f"How? {due_s}"),), (), "en")
+            try:
+                await self._chat.chat(request, timeout_s=2 * seconds)
+            except ProviderError as error:
+                return type(error).__name__
+            return ""
+
+        dues = (number / rate for number in range(int(rate * seconds)))
+        return [name for name in await asyncio.gather(*map(ask_at, dues)) if name]
 
     async def fail(self, circuit: str) -> float:
         """Tell of a failed call; return when, on the machine's monotonic clock."""
@@ -323,12 +379,16 @@ class Replica:
 
 
 @pytest.fixture
-def replicas(cluster: Cluster, practice: Practice) -> Iterator[list[Any]]:
+def replicas(
+    cluster: Cluster, practice: Practice, simulator: SimulatorAdmin
+) -> Iterator[list[Any]]:
+    """Four such processes; the two actors follow their settings then."""
     del practice
+    simulator.reset()
     names = ("AI_DATA_DIR", "AI_JWT_SECRET", "COHERE_API_KEY")
     environment = {"env_vars": {name: cluster.environment[name] for name in names}}
     kind: Any = ray.remote(Replica).options(num_cpus=0.01, runtime_env=environment)
-    made = [kind.remote() for _ in range(4)]
+    made = [kind.remote(simulator.url) for _ in range(4)]
     yield made
     for each in made:
         ray.kill(each)
@@ -342,3 +402,26 @@ def test_five_failures_over_four_replicas_open_the_circuit_for_all(replicas: lis
     opened_at: list[float] = ray.get(watching, timeout=30)
     # One machine, one monotonic clock. Each replica's own failures are one or two: it is told.
     assert max(opened_at) - max(failed_at) < TOLD_WITHIN_S
+
+
+def test_the_cluster_stays_under_the_vendors_ceiling_and_uses_it(
+    replicas: list[Any], simulator: SimulatorAdmin
+) -> None:
+    circuit = "cohere_chat"
+    eventually(lambda: all(ray.get([each.follow.remote(circuit) for each in replicas])))
+    simulator.behave("chat", requests_per_minute=CEILING, latency_ms=100)
+    # Twice what is allowed, for longer than the minute that the vendor looks back.
+    rate = 2 * CEILING / 60 / len(replicas)
+    asking = [each.ask.remote(rate=rate, seconds=68) for each in replicas]
+    eventually(lambda: len(_arrivals(simulator)) > 66, within_s=120)
+    lane = simulator.counters().of("cohere", "chat")
+    for each in replicas:
+        ray.kill(each)
+    del asking
+    assert lane.rate_limited == 0
+    minute = lane.arrivals_per_s[5:65]
+    assert 0.9 * CEILING <= sum(minute) <= CEILING
+
+
+def _arrivals(simulator: SimulatorAdmin) -> list[int]:
+    return simulator.counters().of("cohere", "chat").arrivals_per_s
