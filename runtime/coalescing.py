@@ -17,6 +17,7 @@ import numpy as np
 
 from runtime.errors import (
     BadProviderResponse,
+    ContentRefused,
     ProviderError,
     ProviderRejected,
     ProviderTimeout,
@@ -49,7 +50,7 @@ from the rest, and a vendor that refuses everything, as for a bad key, sees six 
 Source: docs/decisions/0008-retries-and-deadlines.md.
 """
 
-_ONE_TEXTS_FAULT: Final = (ProviderRejected, BadProviderResponse)
+_ONE_TEXTS_FAULT: Final = (ProviderRejected, ContentRefused, BadProviderResponse)
 _Lane: TypeAlias = tuple[InputType, Priority]
 
 

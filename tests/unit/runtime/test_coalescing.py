@@ -13,6 +13,7 @@ from runtime.clock import ManualClock
 from runtime.coalescing import EXTRA_CALLS, CoalescingEmbedder
 from runtime.errors import (
     BadProviderResponse,
+    ContentRefused,
     ProviderError,
     ProviderRejected,
     ProviderTimeout,
@@ -306,15 +307,18 @@ class TestLeaving:
 
 
 class TestFailing:
-    async def test_only_the_caller_of_a_bad_text_gets_the_refusal(self) -> None:
-        vendor = Vendor(bad=["text 5"])
+    @pytest.mark.parametrize("fault", [ProviderRejected, ContentRefused])
+    async def test_only_the_caller_of_a_bad_text_gets_the_refusal(
+        self, fault: type[ProviderError]
+    ) -> None:
+        vendor = Vendor(bad=["text 5"], fault=fault)
         texts = [f"text {at}" for at in range(96)]
         found = await ask_all(coalesce(vendor, most_texts=97), texts)
         refused = [
             text for text, one in zip(texts, found, strict=True) if isinstance(one, BaseException)
         ]
         assert refused == ["text 5"]
-        assert isinstance(found[5], ProviderRejected)
+        assert isinstance(found[5], fault)
         assert len(vendor.asked) <= 1 + 2 * 7
 
     async def test_two_bad_texts_are_both_found(self) -> None:
