@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from runtime.messages import Permit, Refusal
     from runtime.ports import Clock
-    from runtime.resilience.circuit_board import Changes, Membership, OutcomeReport, Snapshot
+    from runtime.resilience.circuit_board import Changes
+    from runtime.resilience.circuit_messages import Membership, OutcomeReport, Snapshot
     from runtime.settings import Settings
     from runtime.telemetry import Emit
 

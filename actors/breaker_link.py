@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from runtime.messages import Permit, Refusal
-    from runtime.resilience.circuit_board import Membership, OutcomeReport, Snapshot
+    from runtime.resilience.circuit_messages import Membership, OutcomeReport, Snapshot
 
 
 class RemoteBreakerLink:

@@ -14,14 +14,14 @@ from actors.breaker import BreakerActor
 from actors.embedding_worker import EmbeddingWorker
 from actors.limiter import LimiterActor
 from runtime.errors import ActorUnavailable
-from runtime.resilience import circuit_board, limit_board
+from runtime.resilience import circuit_messages, limit_board
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runtime.messages import CircuitState
     from runtime.ports import Embedder
-    from runtime.resilience.circuit_board import Snapshot
+    from runtime.resilience.circuit_messages import Snapshot
     from runtime.settings import Settings
 
 NAMESPACE: Final = "ai"
@@ -50,7 +50,7 @@ def ensure_circuit_breaker(settings: Settings) -> None:
 
     Raises: ActorUnavailable.
     """
-    version = _version(settings, protocol=circuit_board.PROTOCOL)
+    version = _version(settings, protocol=circuit_messages.PROTOCOL)
     _ensure(CIRCUIT_BREAKER, BreakerActor, (settings, version), version=version)
 
 
@@ -68,7 +68,7 @@ def open_circuit_breaker(settings: Settings) -> Any:  # noqa: ANN401
 
     For replicas that lost it: one that a later version has replaced must not be replaced back.
     """
-    version = _version(settings, protocol=circuit_board.PROTOCOL)
+    version = _version(settings, protocol=circuit_messages.PROTOCOL)
     return _get_or_make(CIRCUIT_BREAKER, BreakerActor, (settings, version))
 
 

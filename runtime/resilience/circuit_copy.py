@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from runtime.messages import Permit, Refusal
 from runtime.resilience.breaker import CircuitBreaker
-from runtime.resilience.circuit_board import CircuitView
+from runtime.resilience.circuit_messages import CircuitView
 
 if TYPE_CHECKING:
     from runtime.messages import Outcome

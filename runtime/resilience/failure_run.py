@@ -1,6 +1,6 @@
 """Failures in a row, as several replicas saw them: news arrives late and out of order.
 
-One for each closed circuit of `circuit_board.py`. Times are the board's own: arrival less the age
+One for each closed circuit (`cluster_circuit.py`). Times are the board's own: arrival less the age
 that the replica told, so the order in which calls ended is restored.
 """
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from runtime.errors import ActorUnavailable, AIAgentError
 from runtime.logs import log, log_failure
 from runtime.messages import Permit
-from runtime.resilience.circuit_board import Membership, OutcomeReport, Snapshot
+from runtime.resilience.circuit_messages import Membership, OutcomeReport, Snapshot
 from runtime.resilience.circuit_copy import MAX_PENDING, CircuitCopy, Ended
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import asyncio
 
 from actors.breaker import HEARTBEAT_S, BreakerActor
 from runtime.messages import Outcome, Permit, Refusal
-from runtime.resilience.circuit_board import Membership, OutcomeReport, Snapshot
+from runtime.resilience.circuit_messages import Membership, OutcomeReport, Snapshot
 from runtime.settings import Settings
 from runtime.telemetry import CircuitChanged, Event
 from tests.unit.runtime.resilience.virtual_loop import LoopClock, in_virtual_time

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from actors.breaker_link import RemoteBreakerLink
 from runtime.messages import Permit
-from runtime.resilience.circuit_board import Membership, Snapshot
+from runtime.resilience.circuit_messages import Membership, Snapshot
 from tests.unit.actors.actor_handle import Handle, Opener
 
 SNAPSHOT = Snapshot("first", 1, ())

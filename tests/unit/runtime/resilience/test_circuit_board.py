@@ -9,18 +9,9 @@ from hypothesis import strategies as st
 
 from runtime.messages import Outcome, Permit, Refusal
 from runtime.resilience.breaker import BreakerPolicy
-from runtime.resilience.circuit_board import (
-    CONNECTED_S,
-    FORGET_S,
-    TURN_S,
-    UNDO_S,
-    Changes,
-    CircuitBoard,
-    CircuitView,
-    Membership,
-    OutcomeReport,
-    Snapshot,
-)
+from runtime.resilience.circuit_board import CONNECTED_S, FORGET_S, Changes, CircuitBoard
+from runtime.resilience.circuit_messages import CircuitView, Membership, OutcomeReport, Snapshot
+from runtime.resilience.cluster_circuit import TURN_S, UNDO_S
 from runtime.resilience.failure_run import MAX_FAILURES
 
 CHAT = "cohere_chat"

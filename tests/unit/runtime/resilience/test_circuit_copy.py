@@ -10,7 +10,7 @@ import pytest
 from runtime.clock import ManualClock
 from runtime.messages import Outcome, Permit, Refusal
 from runtime.resilience.breaker import BreakerPolicy
-from runtime.resilience.circuit_board import CircuitView
+from runtime.resilience.circuit_messages import CircuitView
 from runtime.resilience.circuit_copy import CircuitCopy
 
 CHAT = "cohere_chat"

@@ -11,8 +11,9 @@ from runtime.errors import ActorUnavailable
 from runtime.messages import Outcome, Permit, Refusal
 from runtime.ports import Breaker
 from runtime.resilience.breaker import BreakerPolicy
-from runtime.resilience.circuit_board import CircuitBoard, Membership, OutcomeReport, Snapshot
+from runtime.resilience.circuit_board import CircuitBoard
 from runtime.resilience.circuit_copy import MAX_PENDING
+from runtime.resilience.circuit_messages import Membership, OutcomeReport, Snapshot
 from runtime.resilience.shared_breaker import (
     FLUSH_S,
     PROBE_WAIT_S,
