@@ -1,6 +1,6 @@
 """What replicas and the actor `circuit_breaker` tell each other of the circuits.
 
-The values cross processes, and a rolling update mixes versions: `PROTOCOL` changes with any of them.
+They cross processes, and a rolling update mixes versions: `PROTOCOL` changes with any of them.
 """
 
 from __future__ import annotations

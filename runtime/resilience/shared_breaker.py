@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from runtime.errors import ActorUnavailable, AIAgentError
 from runtime.logs import log, log_failure
 from runtime.messages import Permit
-from runtime.resilience.circuit_messages import Membership, OutcomeReport, Snapshot
 from runtime.resilience.circuit_copy import MAX_PENDING, CircuitCopy, Ended
+from runtime.resilience.circuit_messages import Membership, OutcomeReport, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence

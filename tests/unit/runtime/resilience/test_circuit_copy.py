@@ -10,8 +10,8 @@ import pytest
 from runtime.clock import ManualClock
 from runtime.messages import Outcome, Permit, Refusal
 from runtime.resilience.breaker import BreakerPolicy
-from runtime.resilience.circuit_messages import CircuitView
 from runtime.resilience.circuit_copy import CircuitCopy
+from runtime.resilience.circuit_messages import CircuitView
 
 CHAT = "cohere_chat"
 POLICY = BreakerPolicy(failure_threshold=5, cooldown_s=60)
