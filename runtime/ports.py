@@ -134,7 +134,10 @@ class Limiter(Protocol):
         ...
 
     def slow_down(self, retry_after_s: float | None) -> None:
-        """Tell that the vendor answered 429 all the same; returns at once."""
+        """Tell that the vendor answered 429 all the same; returns at once.
+
+        Every call slows down where many are refused; a few among many are only made again.
+        """
         ...
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from runtime.messages import Cost, Limits, Priority, Refusal
 from runtime.resilience.ceilings import DEFAULT_HOLD_S, MAX_HOLD_S, MINUTE_S, Ceilings
+from runtime.resilience.congestion import Congestion
 from runtime.resilience.cost import (
     NOTHING,
     covers,
@@ -68,6 +69,7 @@ class CircuitLease:
         self._rivals = 1
         self._hold_until = -math.inf
         self._hold_is_told = True
+        self._congestion = Congestion()
         self._share: Ceilings | None = None
         self._spent_alone = NOTHING
         self._timer: asyncio.TimerHandle | None = None
@@ -114,11 +116,15 @@ class CircuitLease:
             return None
         now = self._clock.monotonic()
         if priority == "interactive" and not self._interactive and self._spend(cost, now):
+            self._congestion.call(now)
             return None
         expected_s = self._expect(plus(self._ahead(priority), cost), now)
         if expected_s > timeout_s:
             return Refusal(expected_s)
-        return await self._wait(cost, priority, now=now, timeout_s=timeout_s)
+        refusal = await self._wait(cost, priority, now=now, timeout_s=timeout_s)
+        if refusal is None:
+            self._congestion.call(self._clock.monotonic())
+        return refusal
 
     def settle(self, *, estimated_tokens: int, used_tokens: int) -> None:
         """Correct what was taken by what was used; a debt is paid with the next report."""
@@ -134,10 +140,10 @@ class CircuitLease:
         self._serve(now)
 
     def slow_down(self, retry_after_s: float | None) -> None:
-        """Spend nothing for so long, and tell the board."""
-        if not self.is_limited:
-            return
+        """Spend nothing for so long, and tell the board; but a few 429s among many calls pass."""
         now = self._clock.monotonic()
+        if not self.is_limited or not self._congestion.refuse(now):
+            return
         hold_s = DEFAULT_HOLD_S if retry_after_s is None else min(retry_after_s, MAX_HOLD_S)
         self._hold(now + hold_s)
         self._hold_is_told = False

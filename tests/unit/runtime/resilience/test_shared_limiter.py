@@ -240,6 +240,13 @@ class TestSlowDown:
             assert isinstance(await cluster.call(0, timeout_s=0.5), Refusal)
             assert await cluster.call(0, timeout_s=5) is None
 
+    async def test_a_refusal_among_many_calls_slows_nobody_down(self) -> None:
+        async with Cluster(BoardLink(BUSY)) as cluster:
+            await asyncio.sleep(SETTLED_S)
+            assert [await cluster.call(0) for _ in range(20)] == [None] * 20
+            cluster.shared[0].limiter(CIRCUIT).slow_down(30)
+            assert [await cluster.call(each, timeout_s=1) for each in (0, 1)] == [None, None]
+
     async def test_an_answer_that_crossed_the_429_is_not_spent(self) -> None:
         async with Cluster(BoardLink(SMALL), replicas=1) as cluster:
             await asyncio.sleep(60)
