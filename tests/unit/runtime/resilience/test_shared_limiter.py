@@ -500,6 +500,14 @@ class TestRetryBudget:
             cluster.link.die()
             assert await cluster.shared[0].budget(CIRCUIT).take()
 
+    async def test_what_an_actor_does_not_answer_is_spent_of_the_replicas_own(self) -> None:
+        async with Cluster(BoardLink(BUSY)) as cluster:
+            await asyncio.sleep(SETTLED_S)
+            cluster.link.hang()
+            budget = cluster.shared[0].budget(CIRCUIT)
+            granted = await asyncio.gather(*(budget.take() for _ in range(100)))
+        assert 0 < sum(granted) <= FLOOR_PER_MINUTE
+
 
 @in_virtual_time
 class TestWiring:
