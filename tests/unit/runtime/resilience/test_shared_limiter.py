@@ -247,6 +247,15 @@ class TestSlowDown:
             cluster.shared[0].limiter(CIRCUIT).slow_down(30)
             assert [await cluster.call(each, timeout_s=1) for each in (0, 1)] == [None, None]
 
+    async def test_calls_that_waited_are_among_those_that_were_made(self) -> None:
+        async with Cluster(BoardLink(BUSY), replicas=1) as cluster:
+            await asyncio.sleep(SETTLED_S)
+            await asyncio.gather(*(cluster.call() for _ in range(60)))
+            assert 0 < len(cluster.made) - len(cluster.waits) < 30
+            for _ in range(8):
+                cluster.shared[0].limiter(CIRCUIT).slow_down(30)
+            assert await cluster.call(timeout_s=5) is None
+
     async def test_an_answer_that_crossed_the_429_is_not_spent(self) -> None:
         async with Cluster(BoardLink(SMALL), replicas=1) as cluster:
             await asyncio.sleep(60)
