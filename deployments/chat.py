@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +9,7 @@ from actors.guards import open_guards
 from actors.node import metrics_directory
 from deployments.remote import RemoteEmbedder
 from runtime import assembly, provider_assembly
-from runtime.messages import TextDelta
+from runtime.gathering import gather_pieces
 from runtime.telemetry import request_id as current_request_id
 
 if TYPE_CHECKING:
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
     from runtime.settings import Settings
 
 GATHER_S: Final = 0.03
-"""Pieces that come within this of the last one sent go together: each one sent costs a hop between
-processes, and the route waits for whole sentences anyway. The first is sent at once."""
+"""Pieces that come within this go together: each one sent costs a hop between processes, and the
+route waits for whole sentences anyway."""
 
 
 class ChatDeployment:
@@ -58,18 +57,7 @@ class ChatDeployment:
         Raises: ProviderError, ActorUnavailable.
         """
         current_request_id.set(request_id)
-        time = asyncio.get_running_loop().time
-        waiting = ""
-        sent_at_s = float("-inf")
-        async with aclosing(self._models[provider].stream(request, timeout_s=timeout_s)) as events:
-            async for event in events:
-                if isinstance(event, TextDelta):
-                    waiting += event.text
-                    if time() - sent_at_s < GATHER_S:
-                        continue
-                if waiting:
-                    yield TextDelta(waiting)
-                    waiting = ""
-                    sent_at_s = time()
-                if not isinstance(event, TextDelta):
-                    yield event
+        events = self._models[provider].stream(request, timeout_s=timeout_s)
+        async with aclosing(gather_pieces(events, window_s=GATHER_S)) as pieces:
+            async for piece in pieces:
+                yield piece

@@ -35,6 +35,9 @@ HANDBACK_S: Final = 0.1
 """Kept back from each attempt (a tenth of a short one), so that a vendor's time-out is known before
 those who wait for it leave: their leaving would pass for the end of the call, and a vendor that
 hangs would never count as failing."""
+STALE_S: Final = 0.25
+"""A permit that waited longer for the limiter is asked for again: what waits in line when a circuit
+opens must not reach the vendor. Source: all replicas know of an opening within this time."""
 
 
 class GuardedCall:
@@ -167,13 +170,11 @@ class GuardedRun:
         guard = self._guard
         if not self._deadline.remaining_s():
             raise guard.error(ProviderTimeout, "no time was left for the call", None)
-        permit = await guard.breaker.admit()
-        if isinstance(permit, Refusal):
-            self._refused = "circuit_open"
-            raise guard.error(CircuitOpen, "the circuit is open", permit.retry_after_s)
-        attempt = Attempt(self, guard, permit=permit, cost=self._cost)
+        attempt = Attempt(self, guard, permit=await self._admit(), cost=self._cost)
         try:
-            await self._throttle()
+            if await self._throttle() > STALE_S:
+                attempt.tell("ignored")
+                attempt.renew(await self._admit())
             self.attempts += 1
             if self.attempts == 1:
                 guard.budget.count_call()
@@ -201,7 +202,16 @@ class GuardedRun:
             return self._refused
         return "exhausted" if isinstance(error, ProviderError) and error.retryable else "fatal"
 
-    async def _throttle(self) -> None:
+    async def _admit(self) -> Permit:
+        permit = await self._guard.breaker.admit()
+        if isinstance(permit, Refusal):
+            self._refused = "circuit_open"
+            raise self._guard.error(CircuitOpen, "the circuit is open", permit.retry_after_s)
+        return permit
+
+    async def _throttle(self) -> float:
+        """Wait for the limiter; return the seconds that it took."""
+        asked_at_s = self._guard.clock.monotonic()
         remaining_s = self._deadline.remaining_s()
         refusal = await self._guard.limiter.acquire(
             self._cost,
@@ -211,6 +221,7 @@ class GuardedRun:
         if refusal is not None:
             self._refused = "throttled"
             raise self._guard.error(RateLimitError, "our own limit", refusal.retry_after_s)
+        return self._guard.clock.monotonic() - asked_at_s
 
     async def _may_try_again(self, state: RetryCallState) -> bool:
         error, guard = _error_of(state), self._guard
@@ -273,6 +284,10 @@ class Attempt:
             self.tell("ignored")
         else:
             self.tell(outcome_of(error))
+
+    def renew(self, permit: Permit) -> None:
+        """Take another permit, the one before having been told of."""
+        self._permit = permit
 
     def settle(self, tokens: int) -> None:
         """Correct the limiter's books, which took the estimate."""

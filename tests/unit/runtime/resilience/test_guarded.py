@@ -174,6 +174,31 @@ class TestOurOwnLimit:
         await run(guards, script(guards), timeout_s=timeout_s)
         assert [waits for _, _, waits in guards.limiter.acquired] == [wait_s]
 
+    async def test_a_circuit_that_opens_while_a_call_waits_in_line_stops_it(self) -> None:
+        guards = Guards()
+        guards.limiter.hold = asyncio.Event()
+        running = asyncio.create_task(run(guards, script(guards)))
+        await asyncio.sleep(0)  # it has a permit, and waits
+        assert guards.breaker.admitted == 1
+        guards.clock.advance(1)
+        guards.breaker.refusals = [60.0]
+        guards.limiter.hold.set()
+        with pytest.raises(CircuitOpen):
+            await running
+        assert guards.breaker.outcomes == ["ignored"]
+        assert guards.budget.calls == 0
+        assert guards.ended == [("circuit_open", 0)]
+
+    async def test_a_call_that_waited_in_line_goes_on_a_new_permit(self) -> None:
+        guards = Guards()
+        guards.limiter.hold = asyncio.Event()
+        running = asyncio.create_task(run(guards, script(guards)))
+        await asyncio.sleep(0)
+        guards.clock.advance(1)
+        guards.limiter.hold.set()
+        await running
+        assert guards.breaker.outcomes == ["ignored", "succeeded"]
+
 
 class TestRateLimit:
     async def test_the_vendors_429_slows_the_limiter_down_and_is_no_failure(self) -> None:
