@@ -151,22 +151,27 @@ async def ceiling(bench: Bench) -> dict[str, object]:
 async def leaving(bench: Bench) -> dict[str, object]:
     """100 clients that leave after the first sentence of a slow stream."""
     clients = 100
-    bench.simulator.behave("chat", piece_ms=200)
-    started = asyncio.Barrier(clients + 1)
+    bench.simulator.behave("chat", piece_ms=500)
+    everybody = asyncio.Barrier(clients + 1)
 
     async def read_and_leave(client: httpx.AsyncClient, number: int) -> None:
         body = {"query": question(number), "stream": True, "use_cache": False}
         async with client.stream("POST", "/api/v1/ai/agent/chat", json=body) as reply:
-            async for line in reply.aiter_lines():
-                if line.startswith("event: meta"):
-                    break
-            await started.wait()
+            lines = reply.aiter_lines()
+            while await anext(lines) != "event: meta":
+                pass
+            await everybody.wait()  # `lines` is held: its end would close the connection
 
     async with bench.client() as client:
         async with asyncio.TaskGroup() as group:
             for number in range(clients):
                 group.create_task(read_and_leave(client, number))
-            await started.wait()
+            await asyncio.to_thread(
+                bench.simulator.wait_for,
+                lambda counters: counters.of("cohere", "chat").streams_started >= clients,
+                30,
+            )
+            await everybody.wait()
             left_s = time.perf_counter()
         await asyncio.to_thread(
             bench.simulator.wait_for,
