@@ -33,10 +33,8 @@ if TYPE_CHECKING:
 def open_guards(settings: Settings, emit: Emit) -> Guards:
     """Return this replica's breakers and limiters, their tasks running on the running loop.
 
-    Blocks until both actors are there. Raises: ActorUnavailable.
+    The actors are made, or replaced, in the background: a replica starts without them.
     """
-    ensure_circuit_breaker(settings)
-    ensure_provider_limiter(settings)
     guards = provider_assembly.make_guards(
         settings,
         emit,
@@ -44,7 +42,12 @@ def open_guards(settings: Settings, emit: Emit) -> Guards:
         breaker_link=RemoteBreakerLink(lambda: open_circuit_breaker(settings)),
         limiter_link=RemoteLimiterLink(lambda: open_provider_limiter(settings)),
     )
-    for work in (guards.breakers.run(), guards.limiters.run()):
+    for work in (
+        asyncio.to_thread(ensure_circuit_breaker, settings),
+        asyncio.to_thread(ensure_provider_limiter, settings),
+        guards.breakers.run(),
+        guards.limiters.run(),
+    ):
         _start(work)
     return guards
 

@@ -20,6 +20,7 @@ from runtime.providers.catalog import LOCAL, PROVIDERS
 from runtime.providers.options import ProviderOptions
 from runtime.providers.transport import open_http
 from runtime.resilience.backoff import RetryPolicy
+from runtime.resilience.bounded import BoundedChat
 from runtime.resilience.breaker import breaker_policy
 from runtime.resilience.fallback import FallbackEmbedder
 from runtime.resilience.guarded import GuardedCall
@@ -135,7 +136,7 @@ def _make_chat(
         return MeasuredChat(local.ExtractiveChatModel(embedder), emit=emit, clock=clock)
     http = open_http(settings.providers[name].chat_timeout_seconds)
     vendor = catalog.chat_module(name).make_chat(_options(settings, name, "chat"), http)
-    model: ChatModel = MeasuredChat(vendor, emit=emit, clock=clock)
+    model: ChatModel = MeasuredChat(BoundedChat(vendor), emit=emit, clock=clock)
     if guards is None:
         return model
     return GuardedChat(model, _guard(settings, name, "chat", guards=guards, emit=emit))

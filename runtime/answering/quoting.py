@@ -16,11 +16,12 @@ _INNER_MARK: Final = re.compile('([א-ת]+)["״“”](?=([א-ת]+))')
 _PREFIX: Final = re.compile("[ושהכלבמ]{1,3}")
 _QUOTED: Final = re.compile(
     '(?:(?<!\\d)["״“”„]|["״“”„](?=\\w))([^"״“”„\n]+)(?:["״“”]|$)|«([^»\n]+)(?:»|$)'
-    "|(?<!\\w)['‘](?=\\S)([^\n]+?)(?<=\\S)['’](?!\\w)"
+    "|(?<!\\w)['‘](?=\\S)([^\n]{1,300}?)(?<=\\S)['’](?!\\w)"
 )
 """A quotation: not inches, not apostrophes.
 
-One left open runs to the sentence's end: better to refuse it than to let it by unread.
+One left open runs to the sentence's end: better to refuse it than to let it by unread. In single
+marks it is at most 300 characters long: without a bound, many that never close took minutes.
 """
 _FOLDED: Final = str.maketrans(
     {

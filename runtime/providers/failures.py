@@ -72,6 +72,8 @@ def kind_of_exception(error: BaseException) -> type[ProviderError] | None:  # no
             | OSError()
         ):
             return ProviderUnavailable
+        case UnicodeEncodeError():
+            return ProviderRejected  # a text that is none: nothing was sent
         case (
             httpx.HTTPError()
             | httpx.CookieConflict()

@@ -93,10 +93,10 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
         return seconds
     try:
         until = parsedate_to_datetime(value)
-    except ValueError:
+        aware = until if until.tzinfo else until.replace(tzinfo=UTC)
+        return max(0.0, (aware - now).total_seconds())
+    except (ValueError, OverflowError):
         return None
-    aware = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return max(0.0, (aware - now).total_seconds())
 
 
 def _seconds(value: str | None) -> float | None:

@@ -35,6 +35,9 @@ HANDBACK_S: Final = 0.1
 """Kept back from each attempt (a tenth of a short one), so that a vendor's time-out is known before
 those who wait for it leave: their leaving would pass for the end of the call, and a vendor that
 hangs would never count as failing."""
+MOST_PATIENCE_S: Final = 10.0
+"""How long a question waits for our own limiter: an extract now is worth more than an answer that
+would come after a minute, which is what a vendor may ask us to wait."""
 STALE_S: Final = 0.25
 """A permit that waited longer for the limiter is asked for again: what waits in line when a circuit
 opens must not reach the vendor. Source: all replicas know of an opening within this time."""
@@ -216,12 +219,16 @@ class GuardedRun:
         refusal = await self._guard.limiter.acquire(
             self._cost,
             priority=self._priority,
-            timeout_s=max(remaining_s - LEAST_USEFUL_S, remaining_s / 2),
+            timeout_s=self._patience_s(remaining_s),
         )
         if refusal is not None:
             self._refused = "throttled"
             raise self._guard.error(RateLimitError, "our own limit", refusal.retry_after_s)
         return self._guard.clock.monotonic() - asked_at_s
+
+    def _patience_s(self, remaining_s: float) -> float:
+        patience_s = max(remaining_s - LEAST_USEFUL_S, remaining_s / 2)
+        return min(patience_s, MOST_PATIENCE_S) if self._priority == "interactive" else patience_s
 
     async def _may_try_again(self, state: RetryCallState) -> bool:
         error, guard = _error_of(state), self._guard

@@ -34,6 +34,8 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
         ("inf", None),
         ("", None),
         (None, None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Sun, 06 Nov 1994 99999999999999999999:49:37 GMT", None),
     ],
 )
 def test_retry_after_is_read_as_seconds_or_as_a_date(
