@@ -21,7 +21,7 @@ from runtime.providers.failures import kind_of_exception, kind_of_status
 from runtime.providers.transport import asked_wait_s
 
 
-class _MalformedEventError(ValueError):
+class MalformedEventError(ValueError):
     """A piece of a stream that cannot be read."""
 
 
@@ -49,7 +49,7 @@ def translated(model: str, operation: Operation, clock: Clock) -> Iterator[None]
 
 def _refuse(*message: object) -> NoReturn:
     del message
-    raise _MalformedEventError
+    raise MalformedEventError
 
 
 # The client logs the text of a stream's malformed event and goes on without it, in two places. We

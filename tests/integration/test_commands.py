@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from deployments import cli
 from deployments.commands import checking
 from deployments.commands.checking import Finding
-from runtime import assembly
+from runtime import provider_assembly
 from runtime.errors import ProviderRejected
 from runtime.providers.fakes import FakeChatModel, FakeEmbedder
 from runtime.workspaces import workspace_id_for
@@ -37,7 +37,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         checking, "_look_at_http_port", lambda: Finding("port", good=True, detail="free")
     )
-    monkeypatch.setattr(assembly, "embedding_model", lambda _: MODEL)
+    monkeypatch.setattr(provider_assembly, "embedding_model", lambda _: MODEL)
     for name in ("COHERE_API_KEY", *EXTERNAL):
         monkeypatch.delenv(name, raising=False)
 
@@ -106,7 +106,7 @@ class TestOnAMigratedDatabase:
     def test_eval_retrieval_prints_its_report_alone(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(assembly, "make_embedder", lambda *_: FakeEmbedder())
+        monkeypatch.setattr(provider_assembly, "make_embedder", lambda *_: FakeEmbedder())
         asked = {
             "workspace": "w",
             "question": "Sleep?",
@@ -138,8 +138,8 @@ class TestOnAMigratedDatabase:
     ) -> None:
         refusing = FakeEmbedder()
         refusing.failures.append(ProviderRejected("fake", "m", "embed", "HTTP 401", None))
-        monkeypatch.setattr(assembly, "make_embedder", lambda *_: refusing)
-        monkeypatch.setattr(assembly, "make_chat", lambda *_: FakeChatModel())
+        monkeypatch.setattr(provider_assembly, "make_embedder", lambda *_: refusing)
+        monkeypatch.setattr(provider_assembly, "make_chats", lambda *_: {"local": FakeChatModel()})
         run("doctor")
         assert len(refusing.failures) == 1
         code, out, _ = run("doctor", "--deep")
