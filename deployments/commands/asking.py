@@ -20,6 +20,12 @@ ANSWER_TIMEOUT_S: Final = 630.0
 _THIS_MACHINE: Final = ("127.0.0.1", "localhost", "[::1]")
 
 
+_DONE_WITHOUT: Final = {
+    "embedding_unavailable": "Searched by words alone, as the embedding provider does not answer.",
+    "chat_unavailable": "These are the records' own sentences, as no chat provider answers.",
+}
+
+
 class _Citation(BaseModel):
     marker: int
     client_name: str
@@ -29,9 +35,14 @@ class _Citation(BaseModel):
     spans: list[object]
 
 
+class _Metadata(BaseModel):
+    degraded: list[str] = []
+
+
 class _Answer(BaseModel):
     answer: str
     citations: list[_Citation]
+    metadata: _Metadata = _Metadata()
 
 
 class _Delta(BaseModel):
@@ -57,7 +68,7 @@ def ask(client: httpx.Client, question: str, *, token: str, client_id: UUID | No
         response = client.send(_request(client, question, token=token, client_id=client_id))
         _require_success(response)
         answer = _Answer.model_validate_json(response.content)
-    return _printable("\n".join([answer.answer, *_list_citations(answer)]))
+    return _printable("\n".join([answer.answer, *_list_citations(answer), *_warn(answer)]))
 
 
 def ask_streamed(
@@ -87,7 +98,7 @@ def ask_streamed(
                     show(_printable(_Delta.model_validate_json(data).text))
                 case "done":
                     answer = _Answer.model_validate_json(data)
-                    show(_printable("\n".join(["", *_list_citations(answer), ""])))
+                    show(_printable("\n".join(["", *_list_citations(answer), *_warn(answer), ""])))
                     return
                 case "error":
                     problem = _Problem.model_validate_json(data)
@@ -175,6 +186,12 @@ def _list_citations(answer: _Answer) -> list[str]:
         place = ", ".join([citation.client_name, *date, citation.field_name.replace("_", " ")])
         lines.append(f"[{citation.marker}] {place}: “{citation.quote}”")
     return lines
+
+
+def _warn(answer: _Answer) -> list[str]:
+    """Return an empty line and a sentence for each thing that was done without."""
+    said = [_DONE_WITHOUT.get(word, word) for word in answer.metadata.degraded]
+    return ["", *said] if said else []
 
 
 def _printable(text: str) -> str:

@@ -95,6 +95,22 @@ def test_passages_that_the_answer_does_not_rest_on_are_not_shown() -> None:
     assert "Noa" not in shown
 
 
+def test_what_was_done_without_is_said_below_the_answer() -> None:
+    body = {
+        "answer": "Well. [2]",
+        "citations": [CLIENT_CITATION],
+        "metadata": {"degraded": ["embedding_unavailable", "chat_unavailable"]},
+    }
+    shown = ask_server(httpx.Response(200, json=body))
+    citation, *warnings = shown.splitlines()[2:]
+    assert citation.startswith("[2] Noa")
+    assert [line.split(",")[0] for line in warnings] == [
+        "",
+        "Searched by words alone",
+        "These are the records' own sentences",
+    ]
+
+
 def test_an_answer_without_citations_stands_alone() -> None:
     assert ask_server(answer("The records do not say.")) == "The records do not say."
 
