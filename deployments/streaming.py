@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, Final, TypeAlias, assert_never
+from typing import Any, Final, assert_never
 
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
@@ -21,6 +21,7 @@ from deployments.problems import render
 from deployments.questions import TimedEvent
 from deployments.schemas import AnswerBody, show_citation
 from runtime.messages import Answer, AnswerStarted, CitationReady, Language, SentenceReady
+from runtime.reading_ahead import reading_ahead
 from runtime.telemetry import request_id
 
 MEDIA_TYPE: Final = "text/event-stream"
@@ -174,21 +175,15 @@ def _format(step: TimedEvent) -> bytes:
     return format_sse_event(event=name, data_str=body.model_dump_json().translate(_BREAKS))
 
 
-_Item: TypeAlias = TimedEvent | Exception | None
-
-
 async def _with_pauses(
     events: AsyncGenerator[TimedEvent, None], *, patience_s: float, heartbeat_s: float
 ) -> AsyncGenerator[TimedEvent | None, None]:
     """Yield the events, and None after `patience_s` without any, then each `heartbeat_s` without.
 
-    One task takes them all, since what it awaits may be bound to its task. It is at most one event
-    ahead of who reads.
+    It is at most one event ahead of who reads.
     """
-    ready: asyncio.Queue[_Item] = asyncio.Queue(1)
-    taking = asyncio.create_task(_take(events, ready))
     idle_s = patience_s
-    try:
+    async with reading_ahead(events) as ready:
         while True:
             try:
                 async with asyncio.timeout(idle_s):
@@ -203,17 +198,3 @@ async def _with_pauses(
             if isinstance(item, Exception):
                 raise item
             yield item
-    finally:
-        taking.cancel()
-        await asyncio.gather(taking, return_exceptions=True)
-
-
-async def _take(events: AsyncGenerator[TimedEvent, None], ready: asyncio.Queue[_Item]) -> None:
-    end: Exception | None = None
-    try:
-        async with aclosing(events):
-            async for event in events:
-                await ready.put(event)
-    except Exception as error:  # noqa: BLE001 - raised again where the events are read
-        end = error
-    await ready.put(end)

@@ -6,17 +6,16 @@ The chat deployment puts it around a provider's stream.
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, TypeAlias
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from runtime.messages import TextDelta
+from runtime.reading_ahead import reading_ahead
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from runtime.messages import ChatEvent
-
-_Item: TypeAlias = "ChatEvent | Exception | None"
 
 
 async def gather_pieces(
@@ -27,11 +26,8 @@ async def gather_pieces(
     Nothing is held longer than `window_s`, whether or not more follows. Closing it closes `events`.
     """
     time = asyncio.get_running_loop().time
-    ready: asyncio.Queue[_Item] = asyncio.Queue(1)
-    # One task takes them all: what it awaits may be bound to its task.
-    taking = asyncio.create_task(_take(events, ready))
     due_at_s = time()
-    try:
+    async with reading_ahead(events) as ready:
         while True:
             item = await ready.get()
             text = ""
@@ -52,17 +48,3 @@ async def gather_pieces(
                     raise item
                 case _:
                     yield item
-    finally:
-        taking.cancel()
-        await asyncio.gather(taking, return_exceptions=True)
-
-
-async def _take(events: AsyncGenerator[ChatEvent, None], ready: asyncio.Queue[_Item]) -> None:
-    end: Exception | None = None
-    try:
-        async with aclosing(events):
-            async for event in events:
-                await ready.put(event)
-    except Exception as error:  # noqa: BLE001 - raised again where the events are read
-        end = error
-    await ready.put(end)
