@@ -1,4 +1,4 @@
-"""What every embedding vendor's file shares: a list split into calls, and rows that are checked."""
+"""A list split into calls, and rows that are checked: for every vendor's file and their guard."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ async def embed_in_calls(
 ) -> Embedded:
     """Return a row for each text, in order; an empty one is a zero row that is never sent.
 
-    A call that fails, or a caller who leaves, cancels the other calls. Raises what `call` raises.
+    A call that fails, or a caller who leaves, ends the other calls before it returns. Raises what
+    `call` raises.
     """
     vectors: Matrix = np.zeros((len(texts), dimensions), dtype=np.float32)
     turn = asyncio.Semaphore(CALLS_AT_ONCE)
@@ -45,6 +46,7 @@ async def embed_in_calls(
     finally:
         for under_way in calls:
             under_way.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
     return Embedded(vectors, sum(tokens))
 
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from runtime.messages import Cost, Embedded
+from runtime.messages import Cost
+from runtime.providers.embedding_calls import embed_in_calls
 from runtime.resilience.deadline import Deadline
 from runtime.splitting import estimate_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runtime.messages import EmbeddingModel, InputType, Matrix, Priority
+    from runtime.messages import Embedded, EmbeddingModel, InputType, Priority
     from runtime.ports import Embedder
     from runtime.resilience.guarded import GuardedCall
-
-CALLS_AT_ONCE: Final = 4
-"""Of one list; what the cluster may send in all is the limiter's business."""
 
 
 class GuardedEmbedder:
@@ -55,29 +50,16 @@ class GuardedEmbedder:
         Raises: ProviderError.
         """
         deadline = Deadline(self._guard.clock, timeout_s)
-        vectors: Matrix = np.zeros((len(texts), self.model.dimensions), dtype=np.float32)
-        rows = [row for row, text in enumerate(texts) if text.strip()]
-        size = self._texts_per_call
-        turns = asyncio.Semaphore(CALLS_AT_ONCE)
 
-        async def embed(batch: list[int]) -> int:
-            async with turns:
-                found = await self._call(
-                    [texts[row] for row in batch], input_type, priority, deadline.remaining_s()
-                )
-            vectors[batch] = found.vectors
-            return found.tokens
+        async def call(batch: list[str]) -> Embedded:
+            return await self._call(batch, input_type, priority, deadline.remaining_s())
 
-        calls = [
-            asyncio.create_task(embed(rows[at : at + size])) for at in range(0, len(rows), size)
-        ]
-        try:
-            tokens = await asyncio.gather(*calls)
-        finally:
-            for call in calls:
-                call.cancel()
-            await asyncio.gather(*calls, return_exceptions=True)
-        return Embedded(vectors, sum(tokens))
+        return await embed_in_calls(
+            texts,
+            call,
+            dimensions=self.model.dimensions,
+            texts_per_call=self._texts_per_call,
+        )
 
     async def _call(
         self, texts: list[str], input_type: InputType, priority: Priority, timeout_s: float

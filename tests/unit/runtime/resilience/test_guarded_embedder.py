@@ -8,8 +8,9 @@ import pytest
 
 from runtime.errors import ProviderRejected, ProviderUnavailable
 from runtime.messages import Cost, Embedded, InputType, Priority
+from runtime.providers.embedding_calls import CALLS_AT_ONCE
 from runtime.providers.fakes import FakeEmbedder
-from runtime.resilience.guarded_embedder import CALLS_AT_ONCE, GuardedEmbedder
+from runtime.resilience.guarded_embedder import GuardedEmbedder
 from runtime.splitting import estimate_tokens
 from tests.unit.runtime.resilience.guard_world import Guards, failure
 
