@@ -14,9 +14,11 @@ import shutil
 import signal
 import socket
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import psutil
 
 from deployments.commands.migrating import bring_up_to_date
 from deployments.ingress import set_environment
@@ -43,6 +45,8 @@ FRONT_PORTS: Final = {
 REPLICA_PORTS: Final = range(20_000, 32_000, 60)
 """Where each application's block of ports may start, by its own port: 200 of them, below the ports
 that the system hands out (32768 on), each enough for the restarts of some minutes."""
+FRONT_SHARE: Final = 10
+"""How many ports at the start of the block are for HAProxy, where its usual ones are taken."""
 LOGICAL_CPUS: Final = 4
 """Ray's bookkeeping, not cores: enough for each deployment's most replicas of `cluster.yaml`."""
 
@@ -194,19 +198,32 @@ def _places_of_the_front(port: int) -> Iterator[None]:
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(places / "server-state"),
     }
     lowest = REPLICA_PORTS[port % len(REPLICA_PORTS)]
+    # Not any free port: between here and HAProxy's start, connections take many of those that the
+    # system hands out.
+    own = iter(range(lowest, lowest + FRONT_SHARE))
     os.environ |= {
-        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(lowest),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(lowest + FRONT_SHARE),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(lowest + REPLICA_PORTS.step),
     }
     for name, default in FRONT_PORTS.items():
         if _is_taken(int(os.environ.get(name, default))):
-            with socket.socket() as free:
-                free.bind(("", 0))
-                os.environ[name] = str(free.getsockname()[1])
+            os.environ[name] = str(next(port for port in own if not _is_taken(port)))
     try:
         yield
     finally:
+        _end_haproxy(places)
         shutil.rmtree(places, ignore_errors=True)
+
+
+def _end_haproxy(places: Path) -> None:
+    """End the HAProxy that Serve leaves behind when it is stopped in the middle of a reload.
+
+    Source: Ray 2.60.0, `ray/serve/_private/haproxy.py`, whose `stop` does not wait for `reload`.
+    """
+    for process in psutil.process_iter(["cmdline"]):
+        if str(places / "haproxy.cfg") in (process.info["cmdline"] or []):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def _is_taken(port: int) -> bool:

@@ -20,6 +20,7 @@ from runtime import telemetry
 from runtime.logs import LOGGER_NAME
 from runtime.metric_files import NodeCollector
 from runtime.metrics import NoMetrics, open_metrics
+from tests.ports import free_port
 
 # Imports prometheus_client first, as Ray may: its own storage is then chosen and not ours.
 REPLICA = """
@@ -77,9 +78,7 @@ class Replica:
 
 @pytest.fixture
 def port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        found: int = free.getsockname()[1]
-        return found
+    return free_port()
 
 
 @pytest.fixture

@@ -6,13 +6,15 @@ import fcntl
 import os
 import signal
 import socket
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from deployments.cluster_file import read_cluster_file
-from deployments.local import catch_signals, prepare, running
+from deployments.local import _end_haproxy, catch_signals, prepare, running
 from runtime.errors import ConfigurationError
 from runtime.settings import Secrets, Settings, load_secrets
 from tests.ports import free_port
@@ -89,3 +91,18 @@ def test_a_signal_that_comes_before_the_wait_ends_it(number: signal.Signals) -> 
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def test_a_haproxy_that_serve_left_behind_is_ended_and_another_is_not(tmp_path: Path) -> None:
+    def stand_in(config: Path) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", "input()", "-f", config], stdin=-1)
+
+    left, other = stand_in(tmp_path / "haproxy.cfg"), stand_in(tmp_path / "other.cfg")
+    try:
+        _end_haproxy(tmp_path)
+        assert left.wait(timeout=30) == -signal.SIGKILL
+        assert other.poll() is None
+    finally:
+        for process in (left, other):
+            process.kill()
+            process.communicate()
