@@ -115,6 +115,31 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchScope:
+    """Which records a search may find: those of some clients, of a span of time, or all.
+
+    `clients` None is every client; an empty set finds nothing. The span is half-open; with either
+    end set, only sessions are found, since a client's profile has no date.
+    """
+
+    clients: frozenset[UUID] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def holds(self, client_id: UUID, session_date: datetime | None) -> bool:
+        """Say whether a record of this client and date (None: a profile) is in it."""
+        if self.clients is not None and client_id not in self.clients:
+            return False
+        if self.since is None and self.until is None:
+            return True
+        return (
+            session_date is not None
+            and (self.since is None or self.since <= session_date)
+            and (self.until is None or session_date < self.until)
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks, of which workspace, with which scopes."""
 
@@ -181,10 +206,25 @@ class TokenUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextUse:
+    """What of the passages found the chat model was given, and of its window the prompt took.
+
+    `tokens` is our estimate, on the safe side; `limit` is what the prompt might have taken, None
+    where the model has no window.
+    """
+
+    included: int
+    dropped: int
+    tokens: int
+    limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A finished answer. `timings_ms` holds only the stages that ran.
 
     `split_arm` is the provider that the A/B trial chose for the workspace, None where none runs.
+    `cache_similarity` is that of the question it was first given to, where that was another.
     """
 
     text: str
@@ -198,6 +238,85 @@ class Answer:
     warnings: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()
     split_arm: str | None = None
+    context: ContextUse | None = None
+    cache: CacheUse = "off"
+    cache_similarity: float | None = None
+
+
+# --- Remembering ------------------------------------------------------------------------------
+
+CacheUse: TypeAlias = Literal["miss", "exact", "semantic", "stale", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheKey:
+    """What must be the same for an answer to serve again.
+
+    `partition` digests everything but the question that the answer depends on: history, settings of
+    the request, the prompt's version, models, the day. `exact` digests the question's wording too.
+    """
+
+    exact: bytes
+    partition: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceSettings:
+    """A workspace's own settings; None is the configuration's."""
+
+    cache_enabled: bool | None = None
+    cache_ttl_seconds: int | None = None
+    cache_similarity: float | None = None
+    cache_max_entries: int | None = None
+    rate_limit_per_hour: int | None = None
+    rate_limit_per_user_per_hour: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RememberedAnswer:
+    """An answer given before that no write since could change. `similarity` is 1 word for word.
+
+    `expired` says that its time to live is over.
+    """
+
+    id: UUID
+    question: str
+    answer: Answer
+    similarity: float
+    expired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recollection:
+    """What is known when a question begins, all as of one moment.
+
+    `as_of` names that moment to the store that gave it: an answer built from later reads is kept
+    with it, and serves as long as nothing in its scope was written since. `embedding_model` is the
+    key of the vector space that the workspace is searched in, None where nothing is embedded yet.
+    """
+
+    as_of: str
+    settings: WorkspaceSettings
+    embedding_model: str | None
+    remembered: RememberedAnswer | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerToKeep:
+    """A new answer for the cache; `vector` is the question's.
+
+    `clients` are those that the search was narrowed to, None for all. With `by_name`, they were
+    named in the question: a client of another name, or a new one, may change which are meant.
+    """
+
+    key: CacheKey
+    question: str
+    answer: Answer
+    as_of: str
+    clients: frozenset[UUID] | None
+    by_name: bool
+    embedding_model: str
+    vector: Vector | None
 
 
 # --- Providers ------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ _OPEN_BOUNDS_S = (1.0, 5.0, 15.0, 30.0, 60.0, 90.0, 120.0, 300.0, 600.0, 1800.0,
 _THROTTLE_BOUNDS_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 _RESULT_BOUNDS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0)  # `max_results` is 1 to 10, usually 5
 
+_TOKEN_BOUNDS = (250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16_000.0, 32_000.0, 128_000.0)
+
 _MODEL: Final = ("provider", "model")
 
 QUERIES = Metric(
@@ -92,6 +94,35 @@ CITATIONS = Metric(
     "ai_agent_citations_returned",
     "Citations of an answered question.",
     buckets=_RESULT_BOUNDS,
+)
+CACHE_HITS = Metric(
+    "counter",
+    "ai_cache_hits_total",
+    "Questions answered by an answer given before: exact, semantic or stale.",
+    ("kind",),
+)
+CACHE_MISSES = Metric(
+    "counter",
+    "ai_cache_misses_total",
+    "Questions that no answer given before could serve, by why not.",
+    ("reason",),
+)
+CACHE_EVICTIONS = Metric(
+    "counter",
+    "ai_cache_evictions_total",
+    "Answers that left the cache before their time: capacity or flushed.",
+    ("reason",),
+)
+CONTEXT_TOKENS = Metric(
+    "histogram",
+    "ai_agent_context_tokens",
+    "Estimated tokens of a prompt.",
+    buckets=_TOKEN_BOUNDS,
+)
+CONTEXT_TRUNCATIONS = Metric(
+    "counter",
+    "ai_agent_context_truncations_total",
+    "Prompts that left out passages for want of room.",
 )
 BLOCKED = Metric(
     "counter",

@@ -21,9 +21,12 @@ from runtime.scrape import ScrapeServer
 from runtime.telemetry import (
     AnsweredDegraded,
     BacklogMeasured,
+    CacheAsked,
+    CacheEvicted,
     CallRetried,
     ChatCalled,
     CircuitChanged,
+    ContextBuilt,
     EmbeddingCalled,
     Event,
     GuardedCallEnded,
@@ -34,6 +37,7 @@ from runtime.telemetry import (
     ThrottleWaited,
 )
 
+_HITS: Final = ("exact", "semantic", "stale")
 _STATE_VALUES: Final[dict[CircuitState, int]] = {"closed": 0, "half_open": 1, "open": 2}
 
 
@@ -113,6 +117,16 @@ class NodeMetrics:
                 self._files.observe(table.THROTTLE_WAIT, event.wait_s, [event.provider])
             case AnsweredDegraded():
                 self._files.add(table.DEGRADED, [event.reason])
+            case CacheAsked():
+                is_hit = event.result in _HITS
+                metric = table.CACHE_HITS if is_hit else table.CACHE_MISSES
+                self._files.add(metric, [event.result])
+            case CacheEvicted():
+                self._files.add(table.CACHE_EVICTIONS, [event.reason], amount=event.entries)
+            case ContextBuilt():
+                self._files.observe(table.CONTEXT_TOKENS, event.tokens)
+                if event.dropped:
+                    self._files.add(table.CONTEXT_TRUNCATIONS)
             case _ as never:
                 assert_never(never)
 

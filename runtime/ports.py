@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
     from runtime.messages import (
+        AnswerToKeep,
         BatchStored,
+        CacheKey,
         Caller,
         ChatEvent,
         ChatReply,
@@ -28,9 +30,13 @@ if TYPE_CHECKING:
         Passage,
         Permit,
         Priority,
+        Recollection,
         Refusal,
+        RememberedAnswer,
+        SearchScope,
         Session,
         Vector,
+        WorkspaceSettings,
     )
 
 
@@ -162,7 +168,7 @@ class PassageStore(Protocol):
         vector: Vector,
         *,
         model: EmbeddingModel,
-        client_id: UUID | None,
+        scope: SearchScope,
         limit: int,
     ) -> list[Passage]:
         """Return up to `limit` passages of that model, nearest first; a zero vector finds none.
@@ -172,7 +178,7 @@ class PassageStore(Protocol):
         ...
 
     async def search_text(
-        self, workspace_id: UUID, question: str, *, client_id: UUID | None, limit: int
+        self, workspace_id: UUID, question: str, *, scope: SearchScope, limit: int
     ) -> list[Passage]:
         """Return up to `limit` passages that share words with the question, best first.
 
@@ -181,6 +187,93 @@ class PassageStore(Protocol):
         ones weighing more, below 1. A question of nothing but stop words finds none.
 
         Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        ...
+
+
+class AnswerCache(Protocol):
+    """Answers given before, of one workspace; none is given out that a write could have changed.
+
+    A write counts from its commit on: what `as_of` did not see is too new for the answer.
+    """
+
+    async def recall(self, workspace_id: UUID, key: CacheKey) -> Recollection:
+        """Return what is known as a question begins, with the answer to the very same one if any.
+
+        An expired answer is returned too, marked as such. One round trip.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        ...
+
+    async def recall_similar(
+        self,
+        workspace_id: UUID,
+        partition: bytes,
+        vector: Vector,
+        *,
+        model: EmbeddingModel,
+        min_similarity: float,
+    ) -> list[RememberedAnswer]:
+        """Return answers to questions of this likeness or more, the likest first, expired ones too.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        ...
+
+    async def count_hit(self, workspace_id: UUID, remembered_id: UUID) -> None:
+        """Note that an answer served again, which keeps it from eviction.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        ...
+
+    async def keep(
+        self, workspace_id: UUID, kept: AnswerToKeep, *, ttl_s: float, max_entries: int
+    ) -> int:
+        """Remember an answer unless a write has overtaken it; return how many others were evicted.
+
+        Beyond `max_entries`, those go that served longest ago.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        ...
+
+    async def forget_all(self, workspace_id: UUID) -> int:
+        """Forget every answer; return how many there were.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        ...
+
+
+class WorkspaceSettingsStore(Protocol):
+    """A workspace's own settings."""
+
+    async def read(self, workspace_id: UUID) -> WorkspaceSettings:
+        """Return what the workspace has set.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        ...
+
+    async def change(
+        self, workspace_id: UUID, changes: Mapping[str, bool | int | float | None]
+    ) -> WorkspaceSettings:
+        """Set these fields of `WorkspaceSettings`, None back to the default; return all.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        ...
+
+
+class Reranker(Protocol):
+    """Puts passages in a better order than a search can, having read both sides together."""
+
+    async def rank(self, question: str, texts: Sequence[str], *, timeout_s: float) -> list[float]:
+        """Return how relevant each text is to the question, 0 to 1, in the order given.
+
+        Raises: ProviderError, ActorUnavailable.
         """
         ...
 

@@ -118,6 +118,12 @@ class Settings(Environment):
     """In whole milliseconds; to PostgreSQL, 0 would mean no limit."""
     request_deadline_s: float = Field(90, alias="AI_REQUEST_DEADLINE_SECONDS", gt=0, le=600)
 
+    cache_enabled: bool = Field(default=True, alias="AI_CACHE_ENABLED")
+    cache_ttl_s: int = Field(3600, alias="AI_CACHE_TTL_SECONDS", ge=1, le=604_800)
+    cache_similarity: float = Field(0.95, alias="AI_CACHE_SIMILARITY", ge=0.5, le=1)
+    cache_max_entries: int = Field(100, alias="AI_CACHE_MAX_ENTRIES", ge=1, le=10_000)
+    context_management_enabled: bool = Field(default=True, alias="AI_CONTEXT_MANAGEMENT_ENABLED")
+
     guard_mode: Literal["block", "monitor", "off"] = Field("block", alias="AI_GUARD_MODE")
     metrics_enabled: bool = Field(default=True, alias="AI_METRICS_ENABLED")
     metrics_port: int = Field(9464, alias="AI_METRICS_PORT", ge=1, le=65535)

@@ -40,9 +40,9 @@ class QuestionBlocked:
 
 @dataclass(frozen=True, slots=True)
 class PassagesSearched:
-    """One search of one workspace, by meaning (`vector`) or by words (`text`)."""
+    """One search of one workspace: by meaning and words, or by words alone (`text`)."""
 
-    mode: Literal["vector", "text"]
+    mode: Literal["hybrid", "vector", "text"]
     duration_s: float
     found: int
 
@@ -151,6 +151,32 @@ class AnsweredDegraded:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class CacheAsked:
+    """An answer given before was looked for. `result` is the kind of hit, or why there was none."""
+
+    result: Literal[
+        "exact", "semantic", "stale", "not_found", "expired", "gate", "unavailable", "off"
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEvicted:
+    """Answers left the cache before their time."""
+
+    reason: Literal["capacity", "flushed"]
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContextBuilt:
+    """A prompt's passages were chosen. `tokens` is the estimate of the whole prompt."""
+
+    tokens: int
+    included: int
+    dropped: int
+
+
 Event: TypeAlias = (
     QuestionAnswered
     | QuestionBlocked
@@ -164,5 +190,8 @@ Event: TypeAlias = (
     | CircuitChanged
     | ThrottleWaited
     | AnsweredDegraded
+    | CacheAsked
+    | CacheEvicted
+    | ContextBuilt
 )
 Emit: TypeAlias = Callable[[Event], None]

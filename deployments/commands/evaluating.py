@@ -15,7 +15,7 @@ from runtime.evaluation import (
     evaluate_retrieval,
     read_questions,
 )
-from runtime.messages import RecordKey
+from runtime.messages import RecordKey, SearchScope
 from runtime.metrics import NoMetrics
 from runtime.settings import Settings
 from runtime.storage.passages import PostgresPassageStore
@@ -45,7 +45,7 @@ async def evaluate(settings: Settings, data: Path) -> RetrievalReport:
                 question.workspace_id,
                 embedded.vectors[0],
                 model=embedder.model,
-                client_id=None,
+                scope=SearchScope(),
                 limit=PASSAGES,
             )
             return [passage.record for passage in passages]

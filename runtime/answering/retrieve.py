@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from runtime.answering.time_shares import to_tell
 from runtime.errors import EmbeddingError, ProviderTimeout
+from runtime.messages import SearchScope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,11 @@ class Found:
     mode: Literal["vector", "text"]
     embedding_tokens: int = 0
     degraded: tuple[str, ...] = ()
+
+
+def scope_of(question: Question) -> SearchScope:
+    """Return where the question may be answered from."""
+    return SearchScope(None if question.client_id is None else frozenset((question.client_id,)))
 
 
 async def embed_question(embedder: Embedder, text: str, *, share_s: float) -> Embedded:
@@ -73,7 +79,7 @@ async def retrieve(
         workspace_id,
         vector,
         model=model,
-        client_id=question.client_id,
+        scope=scope_of(question),
         limit=question.max_results * PARTS_SEARCHED,
     )
     best: dict[tuple[RecordKey, str], Passage] = {}
@@ -96,6 +102,6 @@ async def retrieve_by_words(
     return await passages.search_text(
         workspace_id,
         question.text,
-        client_id=question.client_id,
+        scope=scope_of(question),
         limit=question.max_results,
     )

@@ -27,6 +27,7 @@ from runtime.messages import (
     Passage,
     RecordKey,
     RecordType,
+    SearchScope,
     Session,
     Span,
     Vector,
@@ -173,7 +174,7 @@ class InMemoryPassageStore:
         vector: Vector,
         *,
         model: EmbeddingModel,
-        client_id: UUID | None,
+        scope: SearchScope,
         limit: int,
     ) -> list[Passage]:
         """As the port."""
@@ -186,12 +187,12 @@ class InMemoryPassageStore:
             for stored in workspace.vectors
             if stored.model == model
             and (passage := _read_passage(workspace, stored, vector)) is not None
-            and client_id in (None, passage.client_id)
+            and scope.holds(passage.client_id, passage.session_date)
         ]
         return sorted(found, key=lambda passage: -passage.similarity)[:limit]
 
     async def search_text(
-        self, workspace_id: UUID, question: str, *, client_id: UUID | None, limit: int
+        self, workspace_id: UUID, question: str, *, scope: SearchScope, limit: int
     ) -> list[Passage]:
         """As the port, weighing words as the statement `search_terms` does."""
         asked = asked_terms(question)
@@ -214,7 +215,7 @@ class InMemoryPassageStore:
                 / total,
             )
             for field, terms in counted
-            if client_id in (None, field.client_id)
+            if scope.holds(field.client_id, field.session_date)
             and not terms.occurrences.keys().isdisjoint(asked)
         ]
         found.sort(key=lambda field: -field.similarity)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import cast
 from uuid import UUID
 
 from runtime.calibration import calibrate
 from runtime.errors import RetrievalError
-from runtime.messages import EmbeddingModel, Passage, RecordKey, RecordType, Vector
+from runtime.messages import EmbeddingModel, Passage, RecordKey, RecordType, SearchScope, Vector
 from runtime.storage.pool import Database, Row
 from runtime.storage.queries import QUERIES
 from runtime.storage.terms import (
@@ -33,7 +34,7 @@ class PostgresPassageStore:
         vector: Vector,
         *,
         model: EmbeddingModel,
-        client_id: UUID | None,
+        scope: SearchScope,
         limit: int,
     ) -> list[Passage]:
         """Return up to `limit` passages of that model, nearest first; a zero vector finds none.
@@ -45,12 +46,12 @@ class PostgresPassageStore:
             return []
         async with self._database.workspace(workspace_id) as connection:
             rows = await connection.fetch(
-                QUERIES["search_passages"], vector, model.key, client_id, limit
+                QUERIES["search_passages"], vector, model.key, *_bounds(scope), limit
             )
         return [_read_passage(row, model) for row in rows]
 
     async def search_text(
-        self, workspace_id: UUID, question: str, *, client_id: UUID | None, limit: int
+        self, workspace_id: UUID, question: str, *, scope: SearchScope, limit: int
     ) -> list[Passage]:
         """Return up to `limit` passages that share words with the question, best first.
 
@@ -66,7 +67,7 @@ class PostgresPassageStore:
             rows = await connection.fetch(
                 QUERIES["search_terms"],
                 terms,
-                client_id,
+                *_bounds(scope),
                 limit,
                 K1,
                 B,
@@ -74,6 +75,11 @@ class PostgresPassageStore:
                 MOST_FIELDS_READ,
             )
         return list(read_passages((_read_field(row) for row in rows), terms))
+
+
+def _bounds(scope: SearchScope) -> tuple[list[UUID] | None, datetime | None, datetime | None]:
+    clients = None if scope.clients is None else sorted(scope.clients)
+    return clients, scope.since, scope.until
 
 
 def require_dimensions(vector: Vector, model: EmbeddingModel) -> None:

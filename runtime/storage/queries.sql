@@ -195,8 +195,8 @@ DELETE FROM sessions WHERE id = $1 RETURNING id;
 -- --- Passages ---------------------------------------------------------------------------------
 
 -- search_passages --
--- The nearest passages of one model ($2) to a vector ($1), of one client ($3) or of all, with the
--- text they were cut from. An exact scan of the workspace's vectors: the order is by `embedding`
+-- The nearest passages of one model ($2) to a vector ($1), of some clients ($3) or of all, of a span
+-- of time ($4 to $5) or of any, with the text they were cut from. An exact scan of the workspace's vectors: the order is by `embedding`
 -- itself and not by the cast that the HNSW indexes are built on, so the planner cannot use one,
 -- which would look at its nearest rows of *all* workspaces first and leave a small one with none.
 -- A vector whose field has changed since is left out (twice the rows are looked at to make up).
@@ -204,15 +204,20 @@ WITH nearest AS (
     (SELECT 'session' AS record_type, v.session_id AS record_id, v.field_name, v.part,
         v.part_start, v.part_end, v.content_hash, v.embedding <=> $1 AS distance
     FROM session_vectors v
-    WHERE v.embedding_model = $2 AND ($3::uuid IS NULL
-        OR v.session_id IN (SELECT s.id FROM sessions s WHERE s.client_id = $3))
-    ORDER BY distance, record_id, field_name, part LIMIT 2 * $4::integer)
+    WHERE v.embedding_model = $2
+        AND ($3::uuid[] IS NULL AND $4::timestamptz IS NULL AND $5::timestamptz IS NULL
+            OR v.session_id IN (SELECT s.id FROM sessions s
+                WHERE ($3 IS NULL OR s.client_id = ANY ($3))
+                    AND ($4 IS NULL OR s.session_date >= $4)
+                    AND ($5 IS NULL OR s.session_date < $5)))
+    ORDER BY distance, record_id, field_name, part LIMIT 2 * $6::integer)
     UNION ALL
     (SELECT 'client', v.client_id, v.field_name, v.part,
         v.part_start, v.part_end, v.content_hash, v.embedding <=> $1 AS distance
     FROM client_vectors v
-    WHERE v.embedding_model = $2 AND ($3::uuid IS NULL OR v.client_id = $3)
-    ORDER BY distance, client_id, field_name, part LIMIT 2 * $4::integer)
+    WHERE v.embedding_model = $2 AND ($3 IS NULL OR v.client_id = ANY ($3))
+        AND $4 IS NULL AND $5 IS NULL
+    ORDER BY distance, client_id, field_name, part LIMIT 2 * $6::integer)
 ), fields AS (
     SELECT n.*, s.session_date, coalesce(s.client_id, n.record_id) AS client_id, c.name,
         CASE n.field_name WHEN 'subjective' THEN s.subjective WHEN 'objective' THEN s.objective
@@ -227,19 +232,20 @@ SELECT record_type, record_id, client_id, name AS client_name, session_date, fie
     substring(field FROM part_start + 1 FOR part_end - part_start) AS text
 FROM fields
 WHERE content_hash = sha256(convert_to(field, 'UTF8'))
-ORDER BY distance, record_type, record_id, field_name, part LIMIT $4;
+ORDER BY distance, record_type, record_id, field_name, part LIMIT $6;
 
 -- search_terms --
--- The fields that best match terms ($1), of one client ($2) or of all, with their texts, by BM25
--- (k1 $4, b $5, average length $6). Terms are admitted from the rarest on until they stand in
--- $7 fields together: what is in every second field says little and costs most. How often one
+-- The fields that best match terms ($1), of some clients ($2) and a span of time ($3 to $4)
+-- or of all, with their texts, by BM25
+-- (k1 $6, b $7, average length $8). Terms are admitted from the rarest on until they stand in
+-- $9 fields together: what is in every second field says little and costs most. How often one
 -- stands is counted no further than that either. `similarity` is BM25 as a share of what a field of
 -- average length reaches that holds every word of the question once, those nobody wrote included.
 WITH asked AS MATERIALIZED (
     SELECT g.term, counted.fields FROM unnest($1::bigint[]) AS g (term)
     CROSS JOIN LATERAL (
         SELECT count(*) AS fields FROM (
-            SELECT FROM record_terms t WHERE t.term = g.term LIMIT $7::integer) AS capped
+            SELECT FROM record_terms t WHERE t.term = g.term LIMIT $9::integer) AS capped
     ) AS counted
 ), workspace AS MATERIALIZED (
     SELECT 4 * (SELECT count(*) FROM sessions) + 2 * (SELECT count(*) FROM clients) AS fields
@@ -249,19 +255,22 @@ WITH asked AS MATERIALIZED (
         sum(a.fields) OVER (ORDER BY a.fields, a.term) AS reading
     FROM asked a, workspace w
 ), admitted AS MATERIALIZED (
-    SELECT term, weight FROM weighed WHERE fields > 0 AND (reading <= $7 OR reading = fields)
+    SELECT term, weight FROM weighed WHERE fields > 0 AND (reading <= $9 OR reading = fields)
 ), best AS MATERIALIZED (
     SELECT t.record_id, t.field_name,
-        sum(a.weight * t.occurrences * ($4::float8 + 1) / (t.occurrences
-            + $4 * (1 - $5::float8 + $5 * t.field_terms / $6::float8))) AS bm25
+        sum(a.weight * t.occurrences * ($6::float8 + 1) / (t.occurrences
+            + $6 * (1 - $7::float8 + $7 * t.field_terms / $8::float8))) AS bm25
     FROM admitted a CROSS JOIN LATERAL (
         SELECT r.record_id, r.field_name, r.occurrences, r.field_terms FROM record_terms r
         WHERE r.term = a.term OFFSET 0
     ) AS t
-    WHERE $2::uuid IS NULL OR t.record_id = $2
-        OR t.record_id IN (SELECT s.id FROM sessions s WHERE s.client_id = $2)
+    WHERE $2::uuid[] IS NULL AND $3::timestamptz IS NULL AND $4::timestamptz IS NULL
+        OR t.record_id IN (SELECT s.id FROM sessions s
+            WHERE ($2 IS NULL OR s.client_id = ANY ($2))
+                AND ($3 IS NULL OR s.session_date >= $3) AND ($4 IS NULL OR s.session_date < $4))
+        OR t.record_id = ANY ($2) AND $3 IS NULL AND $4 IS NULL
     GROUP BY t.record_id, t.field_name
-    ORDER BY bm25 DESC, t.record_id, t.field_name LIMIT $3::integer
+    ORDER BY bm25 DESC, t.record_id, t.field_name LIMIT $5::integer
 )
 SELECT CASE WHEN s.id IS NULL THEN 'client' ELSE 'session' END AS record_type,
     b.record_id, b.field_name::text AS field_name, s.session_date, c.id AS client_id,
@@ -273,7 +282,7 @@ FROM best b
 LEFT JOIN sessions s ON s.id = b.record_id
     AND b.field_name IN ('subjective', 'objective', 'assessment', 'plan')
 JOIN clients c ON c.id = coalesce(s.client_id, b.record_id)
-WHERE $2 IS NULL OR c.id = $2
+WHERE $2 IS NULL OR c.id = ANY ($2)
 ORDER BY b.bm25 DESC, b.record_id, b.field_name;
 
 -- --- The queue --------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from runtime.messages import (
     Client,
     EmbeddingModel,
     RecordKey,
+    SearchScope,
     Session,
     Span,
     Vector,
@@ -103,8 +104,12 @@ async def embed_session(stores: Stores, workspace_id: UUID = OURS, angle: float 
     )
 
 
+def only(client_id: UUID) -> SearchScope:
+    return SearchScope(frozenset((client_id,)))
+
+
 async def search(stores: Stores, vector: Vector, **changes: object) -> list[str]:
-    query = {"model": MODEL, "client_id": None, "limit": 10, **changes}
+    query = {"model": MODEL, "scope": SearchScope(), "limit": 10, **changes}
     found = await stores.passages.search(OURS, vector, **query)  # type: ignore[arg-type]
     return [passage.text for passage in found]
 
@@ -219,7 +224,9 @@ async def test_the_nearest_passage_comes_first_with_the_text_it_was_cut_from(
     await seed(stores)
     await embed_session(stores)
 
-    near_first = await stores.passages.search(OURS, at(0), model=MODEL, client_id=None, limit=10)
+    near_first = await stores.passages.search(
+        OURS, at(0), model=MODEL, scope=SearchScope(), limit=10
+    )
     near_second = await search(stores, at(50))
 
     assert near_second == ["Tired.", "Sleeps badly 😴 since May."]
@@ -244,7 +251,7 @@ async def test_a_clients_profile_is_found_too_without_a_date(stores: Stores) -> 
     )
 
     [passage] = await stores.passages.search(
-        OURS, at(10), model=MODEL, client_id=CLIENT.id, limit=10
+        OURS, at(10), model=MODEL, scope=only(CLIENT.id), limit=10
     )
 
     assert (passage.text, passage.session_date, passage.client_id) == ("mornings", None, CLIENT.id)
@@ -262,8 +269,8 @@ async def test_another_clients_passages_are_left_out(stores: Stores) -> None:
     await seed(stores)
     await embed_session(stores)
 
-    assert await search(stores, at(0), client_id=uuid4()) == []
-    assert len(await search(stores, at(0), client_id=CLIENT.id)) == 2
+    assert await search(stores, at(0), scope=only(uuid4())) == []
+    assert len(await search(stores, at(0), scope=only(CLIENT.id))) == 2
 
 
 async def test_another_workspaces_passages_are_never_found(stores: Stores) -> None:
@@ -319,8 +326,8 @@ async def test_a_session_moved_to_another_client_is_found_there(stores: Stores) 
     await stores.records.put_client(OURS, other)
     await stores.records.put_session(OURS, replace(SESSION, client_id=other.id))
 
-    assert await search(stores, at(0), client_id=CLIENT.id) == []
-    assert len(await search(stores, at(0), client_id=other.id)) == 2
+    assert await search(stores, at(0), scope=only(CLIENT.id)) == []
+    assert len(await search(stores, at(0), scope=only(other.id))) == 2
 
 
 async def test_a_deleted_records_passages_are_gone(stores: Stores) -> None:
@@ -336,7 +343,7 @@ async def test_a_deleted_records_passages_are_gone(stores: Stores) -> None:
 
 
 async def find(stores: Stores, question: str, **changes: object) -> list[str]:
-    query = {"client_id": None, "limit": 10, **changes}
+    query = {"scope": SearchScope(), "limit": 10, **changes}
     found = await stores.passages.search_text(OURS, question, **query)  # type: ignore[arg-type]
     return [passage.text for passage in found]
 
@@ -345,7 +352,7 @@ async def test_a_record_is_found_by_its_words_before_it_is_embedded(stores: Stor
     await seed(stores)
 
     [passage] = await stores.passages.search_text(
-        OURS, "How does she sleep?", client_id=None, limit=10
+        OURS, "How does she sleep?", scope=SearchScope(), limit=10
     )
 
     assert passage.text == SESSION.subjective
@@ -359,7 +366,7 @@ async def test_a_record_is_found_by_its_words_before_it_is_embedded(stores: Stor
 async def test_a_clients_profile_is_found_by_its_words_without_a_date(stores: Stores) -> None:
     await seed(stores)
 
-    [passage] = await stores.passages.search_text(OURS, "asthma", client_id=CLIENT.id, limit=10)
+    [passage] = await stores.passages.search_text(OURS, "asthma", scope=only(CLIENT.id), limit=10)
 
     assert passage.record == RecordKey("client", CLIENT.id)
     assert (passage.text, passage.session_date) == (CLIENT.medical_history, None)
@@ -375,7 +382,7 @@ async def test_the_field_that_holds_more_and_rarer_words_comes_first(stores: Sto
     both = replace(SESSION, id=uuid4(), subjective="Daily lithium, and walks.")
     await stores.records.put_session(OURS, both)
 
-    found = await stores.passages.search_text(OURS, "lithium walk", client_id=None, limit=3)
+    found = await stores.passages.search_text(OURS, "lithium walk", scope=SearchScope(), limit=3)
 
     assert [passage.text for passage in found] == [
         "Daily lithium, and walks.", "Lithium daily.", "Walks daily.",
@@ -388,7 +395,7 @@ async def test_similarity_is_the_share_of_the_questions_words_in_a_field(stores:
     await seed(stores)
 
     async def similarity(question: str) -> float:
-        [passage] = await stores.passages.search_text(OURS, question, client_id=None, limit=1)
+        [passage] = await stores.passages.search_text(OURS, question, scope=SearchScope(), limit=1)
         return passage.similarity
 
     whole = await similarity("asthma childhood")
@@ -442,7 +449,7 @@ async def test_what_comes_from_a_long_field_is_the_part_that_holds_most_of_the_w
     await stores.records.put_client(OURS, Client(CLIENT.id, "Noa", notes=text))
 
     [passage] = await stores.passages.search_text(
-        OURS, "Did the brother move to Haifa?", client_id=None, limit=10
+        OURS, "Did the brother move to Haifa?", scope=SearchScope(), limit=10
     )
 
     assert quiet[40] in passage.text
@@ -463,9 +470,9 @@ async def test_another_clients_words_are_left_out(stores: Stores) -> None:
     other = Client(uuid4(), "Tal", notes="Sleeps.")
     await stores.records.put_client(OURS, other)
 
-    assert await find(stores, "sleep", client_id=CLIENT.id) == [SESSION.subjective]
-    assert await find(stores, "sleep", client_id=other.id) == ["Sleeps."]
-    assert await find(stores, "sleep", client_id=uuid4()) == []
+    assert await find(stores, "sleep", scope=only(CLIENT.id)) == [SESSION.subjective]
+    assert await find(stores, "sleep", scope=only(other.id)) == ["Sleeps."]
+    assert await find(stores, "sleep", scope=only(uuid4())) == []
 
 
 async def test_a_client_and_a_session_may_have_the_same_id(stores: Stores) -> None:
@@ -473,8 +480,8 @@ async def test_a_client_and_a_session_may_have_the_same_id(stores: Stores) -> No
     other = Client(SESSION.id, "Tal", notes="Sleeps.")
     await stores.records.put_client(OURS, other)
 
-    assert await find(stores, "sleep", client_id=other.id) == ["Sleeps."]
-    assert await find(stores, "sleep", client_id=CLIENT.id) == [SESSION.subjective]
+    assert await find(stores, "sleep", scope=only(other.id)) == ["Sleeps."]
+    assert await find(stores, "sleep", scope=only(CLIENT.id)) == [SESSION.subjective]
     await stores.records.delete_session(OURS, SESSION.id)
     assert await find(stores, "sleep") == ["Sleeps."]
 
@@ -522,8 +529,8 @@ async def test_a_session_moved_to_another_client_is_found_by_its_words_there(
     await stores.records.put_client(OURS, other)
     await stores.records.put_session(OURS, replace(SESSION, client_id=other.id))
 
-    assert await find(stores, "sleep", client_id=CLIENT.id) == []
-    assert await find(stores, "sleep", client_id=other.id) == [SESSION.subjective]
+    assert await find(stores, "sleep", scope=only(CLIENT.id)) == []
+    assert await find(stores, "sleep", scope=only(other.id)) == [SESSION.subjective]
 
 
 # --- Keys -----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import asyncpg
 import numpy as np
 import pytest
 
-from runtime.messages import Client, EmbeddingModel, Session, Vector
+from runtime.messages import Client, EmbeddingModel, SearchScope, Session, Vector
 from runtime.storage import embedded
 from runtime.storage.migrate import migrate
 from runtime.storage.passages import PostgresPassageStore
@@ -58,7 +58,7 @@ def query_vector() -> Vector:
 async def test_a_small_workspace_beside_a_big_one_finds_all_its_rows(database: Database) -> None:
     store = PostgresPassageStore(database)
 
-    found = await store.search(SMALL, query_vector(), model=MODEL, client_id=None, limit=50)
+    found = await store.search(SMALL, query_vector(), model=MODEL, scope=SearchScope(), limit=50)
 
     assert len(found) == 12
     assert sorted(found, key=lambda passage: -passage.similarity) == found
@@ -72,7 +72,13 @@ async def test_no_plan_of_the_search_uses_an_approximate_index(database: Databas
         for mode in ("force_custom_plan", "force_generic_plan"):
             await connection.execute(f"SET LOCAL plan_cache_mode = {mode}")
             rows = await connection.fetch(
-                "EXPLAIN " + QUERIES["search_passages"], query_vector(), MODEL.key, None, 50
+                "EXPLAIN " + QUERIES["search_passages"],
+                query_vector(),
+                MODEL.key,
+                None,
+                None,
+                None,
+                50,
             )
             assert not [row for row in rows if "hnsw" in row["QUERY PLAN"]]
 
@@ -107,8 +113,10 @@ async def test_vectors_of_a_text_that_is_no_more_are_never_found(
     )
     store = PostgresPassageStore(database)
 
-    found = await store.search(SMALL, query_vector(), model=MODEL, client_id=None, limit=5)
-    everything = await store.search(SMALL, query_vector(), model=MODEL, client_id=None, limit=50)
+    found = await store.search(SMALL, query_vector(), model=MODEL, scope=SearchScope(), limit=5)
+    everything = await store.search(
+        SMALL, query_vector(), model=MODEL, scope=SearchScope(), limit=50
+    )
 
     assert {passage.text for passage in everything} == {"Walk."}
     assert (len(found), len(everything)) == (5, 8)
@@ -132,7 +140,7 @@ async def test_no_plan_of_the_search_by_words_reads_the_whole_workspace(
         SMALL,
     )
     await superuser.execute("ANALYZE record_terms")
-    arguments = ([1, 2, 3], None, 40, K1, B, AVERAGE_TERMS, MOST_FIELDS_READ)
+    arguments = ([1, 2, 3], None, None, None, 40, K1, B, AVERAGE_TERMS, MOST_FIELDS_READ)
     async with database.workspace(SMALL) as connection:
         for mode in ("force_custom_plan", "force_generic_plan"):
             await connection.execute(f"SET LOCAL plan_cache_mode = {mode}")
@@ -151,7 +159,7 @@ async def test_of_words_that_stand_everywhere_only_a_lone_one_is_looked_up(
     store = PostgresPassageStore(database)
 
     async def find(question: str) -> list[str]:
-        found = await store.search_text(SMALL, question, client_id=None, limit=10)
+        found = await store.search_text(SMALL, question, scope=SearchScope(), limit=10)
         return [passage.text for passage in found]
 
     assert await find("walk or lithium") == ["Lithium."]
@@ -174,8 +182,8 @@ async def test_writes_of_one_record_at_once_leave_the_words_of_the_last_alone(
         await waiting(superuser, 2)
     await asyncio.gather(*writes)
 
-    [passage] = await store.search_text(SMALL, "word", client_id=None, limit=10)
-    found = await store.search_text(SMALL, "first second third", client_id=None, limit=10)
+    [passage] = await store.search_text(SMALL, "word", scope=SearchScope(), limit=10)
+    found = await store.search_text(SMALL, "first second third", scope=SearchScope(), limit=10)
     assert [each.text for each in found] == [passage.text]
     assert await superuser.fetchval("SELECT count(*) FROM record_terms") == 2
 

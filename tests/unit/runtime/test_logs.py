@@ -26,6 +26,9 @@ EVENTS: tuple[telemetry.Event, ...] = (
     telemetry.CircuitChanged("cohere_chat", "closed", "open", None),
     telemetry.ThrottleWaited("cohere", 0.2),
     telemetry.AnsweredDegraded("chat_unavailable"),
+    telemetry.CacheAsked("semantic"),
+    telemetry.CacheEvicted("capacity", 3),
+    telemetry.ContextBuilt(1480, 5, 2),
 )
 
 

@@ -129,6 +129,24 @@ CASES: list[tuple[telemetry.Event, list[str]]] = [
         telemetry.AnsweredDegraded("chat_unavailable"),
         ['ai_agent_degraded_total{reason="chat_unavailable"} 1.0'],
     ),
+    (telemetry.CacheAsked("stale"), ['ai_cache_hits_total{kind="stale"} 1.0']),
+    (telemetry.CacheAsked("gate"), ['ai_cache_misses_total{reason="gate"} 1.0']),
+    (
+        telemetry.CacheEvicted("capacity", 3),
+        ['ai_cache_evictions_total{reason="capacity"} 3.0'],
+    ),
+    (
+        telemetry.ContextBuilt(1480, 5, 2),
+        [
+            "ai_agent_context_tokens_sum 1480.0",
+            "ai_agent_context_tokens_count 1.0",
+            "ai_agent_context_truncations_total 1.0",
+        ],
+    ),
+    (
+        telemetry.ContextBuilt(90, 1, 0),
+        ["ai_agent_context_tokens_sum 90.0", "ai_agent_context_tokens_count 1.0"],
+    ),
     (
         telemetry.ChatCalled("cohere", "m", 0, 0, 60.0, None, "BadKey"),
         [

@@ -19,6 +19,7 @@ from runtime.messages import (
     EmbeddingModel,
     Passage,
     Question,
+    SearchScope,
     SentenceReady,
     Vector,
 )
@@ -49,16 +50,16 @@ class Shelf:
         vector: Vector,
         *,
         model: EmbeddingModel,
-        client_id: UUID | None,
+        scope: SearchScope,
         limit: int,
     ) -> list[Passage]:
-        del vector, model, client_id, limit
+        del vector, model, scope, limit
         return self._find(workspace_id)
 
     async def search_text(
-        self, workspace_id: UUID, question: str, *, client_id: UUID | None, limit: int
+        self, workspace_id: UUID, question: str, *, scope: SearchScope, limit: int
     ) -> list[Passage]:
-        del client_id, limit
+        del scope, limit
         self.texts.append(question)
         return self._find(workspace_id)
 

@@ -14,10 +14,19 @@ from runtime.answering.retrieve import (
     retrieve_by_words,
 )
 from runtime.errors import EmbeddingError, ProviderTimeout
-from runtime.messages import Embedded, EmbeddingModel, InputType, Passage, Question, Vector
+from runtime.messages import (
+    Embedded,
+    EmbeddingModel,
+    InputType,
+    Passage,
+    Question,
+    SearchScope,
+    Vector,
+)
 from runtime.providers.fakes import FakeEmbedder
 
 MODEL = EmbeddingModel("fake", "trigrams", 4)
+THIS_CLIENT = SearchScope(frozenset((UUID(int=2),)))
 VECTOR = np.ones(4, np.float32)
 
 
@@ -26,8 +35,8 @@ class Shelf:
 
     def __init__(self, *passages: Passage) -> None:
         self.passages = list(passages)
-        self.asked: list[tuple[UUID, EmbeddingModel, UUID | None, int]] = []
-        self.asked_in_words: list[tuple[UUID, str, UUID | None, int]] = []
+        self.asked: list[tuple[UUID, EmbeddingModel, SearchScope, int]] = []
+        self.asked_in_words: list[tuple[UUID, str, SearchScope, int]] = []
 
     async def search(
         self,
@@ -35,17 +44,17 @@ class Shelf:
         vector: Vector,
         *,
         model: EmbeddingModel,
-        client_id: UUID | None,
+        scope: SearchScope,
         limit: int,
     ) -> list[Passage]:
         assert vector is VECTOR
-        self.asked.append((workspace_id, model, client_id, limit))
+        self.asked.append((workspace_id, model, scope, limit))
         return self.passages[:limit]
 
     async def search_text(
-        self, workspace_id: UUID, question: str, *, client_id: UUID | None, limit: int
+        self, workspace_id: UUID, question: str, *, scope: SearchScope, limit: int
     ) -> list[Passage]:
-        self.asked_in_words.append((workspace_id, question, client_id, limit))
+        self.asked_in_words.append((workspace_id, question, scope, limit))
         return self.passages[:limit]
 
 
@@ -77,7 +86,7 @@ async def test_no_more_than_asked_for_the_best_first(make_passage: Callable[...,
 async def test_the_search_is_of_this_workspace_client_and_model_with_room_for_parts() -> None:
     shelf = Shelf()
     await find(shelf, Question("?", client_id=UUID(int=2), max_results=3))
-    assert shelf.asked == [(UUID(int=1), MODEL, UUID(int=2), 3 * PARTS_SEARCHED)]
+    assert shelf.asked == [(UUID(int=1), MODEL, THIS_CLIENT, 3 * PARTS_SEARCHED)]
 
 
 class ShortEmbedder(FakeEmbedder):
@@ -123,4 +132,4 @@ async def test_words_are_searched_in_this_workspace_and_client_whatever_the_simi
     question = Question("On quetiapine?", UUID(int=2), max_results=1, min_similarity=0.9)
     found = await retrieve_by_words(shelf, UUID(int=1), question)
     assert found == shelf.passages[:1]
-    assert shelf.asked_in_words == [(UUID(int=1), "On quetiapine?", UUID(int=2), 1)]
+    assert shelf.asked_in_words == [(UUID(int=1), "On quetiapine?", THIS_CLIENT, 1)]
