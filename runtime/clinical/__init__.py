@@ -1,0 +1,1 @@
+"""What clinical texts claim, in comparable form, and whether two questions ask the same."""
