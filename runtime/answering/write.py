@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from runtime.answering.degraded import CHAT_UNAVAILABLE, DONE_WITHOUT
@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     from runtime.answering.synthesize import WritingTask
     from runtime.ports import ChatModel, Clock
 
-WritingEvent: TypeAlias = AnswerStarted | SentenceReady | CitationReady | Written
+
+@dataclass(frozen=True, slots=True)
+class NobodyWrote:
+    """Every provider failed, and the caller has something better than an extract."""
+
+
+WritingEvent: TypeAlias = AnswerStarted | SentenceReady | CitationReady | Written | NobodyWrote
 
 
 class Writer:
@@ -37,12 +43,19 @@ class Writer:
         self._clock = clock
 
     async def write(
-        self, workspace_id: UUID, task: WritingTask, stages: Stages, *, streamed: bool
+        self,
+        workspace_id: UUID,
+        task: WritingTask,
+        stages: Stages,
+        *,
+        streamed: bool,
+        may_fall_back: bool = False,
     ) -> AsyncGenerator[WritingEvent, None]:
         """Yield `AnswerStarted`, sentences and citations as they are ready, then `Written`.
 
         `AnswerStarted` comes once an answer is certain: at once where an extract can end it, else
-        with the first sentence.
+        with the first sentence. Where the caller `may_fall_back` on an earlier answer, it is told
+        `NobodyWrote` in place of an extract.
 
         Raises: DeadlineExceeded; of the last one tried, ChatError, ProviderError, ActorUnavailable,
             Overloaded.
@@ -54,11 +67,14 @@ class Writer:
             for said in nothing_found(task, models[0]):
                 yield said
             return
-        is_started = self._extract is not None
+        is_started = may_fall_back or self._extract is not None
         if is_started:
             yield started
         with stages.measured("chat"):
-            async with aclosing(self._in_turn(models, task, stages, streamed=streamed)) as events:
+            writing = self._in_turn(
+                models, task, stages, streamed=streamed, may_fall_back=may_fall_back
+            )
+            async with aclosing(writing) as events:
                 async for event in events:
                     if not is_started:
                         yield started
@@ -66,14 +82,21 @@ class Writer:
                     yield event
 
     async def _in_turn(
-        self, models: tuple[ChatModel, ...], task: WritingTask, stages: Stages, *, streamed: bool
+        self,
+        models: tuple[ChatModel, ...],
+        task: WritingTask,
+        stages: Stages,
+        *,
+        streamed: bool,
+        may_fall_back: bool,
     ) -> AsyncGenerator[WritingEvent, None]:
         """Yield what the first one says that does not fail before its first sentence."""
+        has_end = may_fall_back or self._extract is not None
         for left, model in zip(range(len(models), 0, -1), models, strict=True):
             share_s = for_provider(
                 stages.remaining_s("chat"),
                 providers_left=left,
-                may_extract=self._extract is not None,
+                may_extract=has_end,
             )
             is_told = False
             late_at_s = self._clock.monotonic() + to_tell(share_s)
@@ -86,10 +109,13 @@ class Writer:
             except DONE_WITHOUT:
                 if is_told and self._clock.monotonic() >= late_at_s:
                     raise DeadlineExceeded("chat") from None
-                if is_told or (left == 1 and self._extract is None):
+                if is_told or (left == 1 and not has_end):
                     raise
             else:
                 return
+        if may_fall_back:
+            yield NobodyWrote()
+            return
         assert self._extract is not None
         share_s = stages.remaining_s("chat")
         writing = synthesize(self._extract, task, share_s=share_s, streamed=streamed)
