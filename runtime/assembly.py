@@ -22,12 +22,14 @@ from runtime.providers import local
 from runtime.services import Services
 from runtime.settings import load_secrets
 from runtime.storage import embedded
+from runtime.storage.answer_cache import PostgresAnswerCache
 from runtime.storage.jobs import EmbeddingJobs
 from runtime.storage.keys import PostgresKeyStore
 from runtime.storage.migrate import find_pending
 from runtime.storage.passages import PostgresPassageStore
 from runtime.storage.pool import Database, open_database
 from runtime.storage.records import PostgresRecordStore
+from runtime.storage.workspace_settings import PostgresWorkspaceSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -156,6 +158,8 @@ async def open_services(
             settings=settings,
             access=access,
             records=PostgresRecordStore(database),
+            settings_store=PostgresWorkspaceSettings(database),
+            cache=PostgresAnswerCache(database),
             ask=ask,
             health=HealthCheck(probes, clock=clock),
             emit=emit,

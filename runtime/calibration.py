@@ -34,9 +34,20 @@ questions and their passages between 0.3 and 0.6.
 """
 _NEUTRAL: Final[_Curve] = ((0.0, 0.0), (1.0, 1.0))
 """Of a model that nobody measured."""
+_ROUNDING: Final = 1e-5
+"""More than two cosines of one pair differ by, computed here and by PostgreSQL."""
 
 
 def calibrate(model: EmbeddingModel, cosine: float) -> float:
     """Return the similarity that a cosine means under this model, 0 to 1, never decreasing."""
     cosines, similarities = zip(*_CURVES.get((model.provider, model.name), _NEUTRAL), strict=True)
     return float(np.interp(cosine, cosines, similarities))
+
+
+def least_cosine(model: EmbeddingModel, similarity: float) -> float:
+    """Return a cosine that no text of this similarity or more lies below: others go unread."""
+    curve = _CURVES.get((model.provider, model.name), _NEUTRAL)
+    if similarity <= curve[0][1]:
+        return -1.0
+    cosines, similarities = zip(*curve, strict=True)
+    return float(np.interp(similarity, similarities, cosines)) - _ROUNDING

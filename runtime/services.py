@@ -15,7 +15,7 @@ from uuid import UUID
 from runtime.access import Access
 from runtime.health import HealthReport
 from runtime.messages import Answer, AnswerEvent, Question
-from runtime.ports import Clock, RecordStore
+from runtime.ports import AnswerCache, Clock, RecordStore, WorkspaceSettingsStore
 from runtime.settings import Settings
 from runtime.telemetry import Emit
 
@@ -57,6 +57,8 @@ class Services:
     settings: Settings
     access: Access
     records: RecordStore
+    settings_store: WorkspaceSettingsStore
+    cache: AnswerCache
     ask: Ask
     health: Health
     emit: Emit

@@ -28,6 +28,8 @@ from runtime.messages import (
 )
 from runtime.services import Services
 from runtime.settings import Settings
+from runtime.storage.memory import InMemoryRecordStore
+from runtime.storage.memory_cache import InMemoryAnswerCache, InMemoryWorkspaceSettings
 from runtime.telemetry import Event
 
 SECRET = SecretStr("a secret of at least thirty-two bytes")
@@ -159,6 +161,12 @@ class World:
     keys: NoKeys = field(default_factory=NoKeys)
     clock: ManualClock = field(default_factory=ManualClock)
     events: list[Event] = field(default_factory=list)
+    workspace_settings: InMemoryWorkspaceSettings = field(default_factory=InMemoryWorkspaceSettings)
+    remembered: InMemoryRecordStore = field(default_factory=InMemoryRecordStore)
+    cache: InMemoryAnswerCache = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.cache = InMemoryAnswerCache(self.remembered, self.workspace_settings, clock=self.clock)
 
     def authorize(self, *scopes: Scope, workspace: UUID = WORKSPACE) -> dict[str, str]:
         """Return the header of a caller with these scopes, or with all."""
@@ -189,6 +197,8 @@ async def open_world(settings: Settings | None = None) -> AsyncIterator[World]:
                 settings or Settings(), jwt_secret=SECRET, keys=world.keys, clock=world.clock
             ),
             records=world.records,
+            settings_store=world.workspace_settings,
+            cache=world.cache,
             ask=world.answers,
             health=world.parts,
             emit=world.events.append,
