@@ -25,9 +25,9 @@ UNKNOWN_NEARNESS: Final = 0.3
 
 It is either beyond the hundredth in meaning or not embedded yet; a note just written must be found.
 
-Source of the three: measured on 1,169 labelled questions, by workspace and with all five workspaces
-as one (docs/benchmarks.md, Retrieval quality). Hit@10 of every pair of languages moves by less than
-.02 from 0.3 to 0.7, 0.4 to 0.6 and 0.25 to 0.35; weights chosen without a workspace serve it as well.
+Source of the three: measured on 1,169 labelled questions, by workspace and with all workspaces as
+one (docs/benchmarks.md, Retrieval quality). Hit@10 of each pair of languages moves by less than .02
+from 0.3 to 0.7, 0.4 to 0.6 and 0.25 to 0.35; weights chosen without a workspace serve it as well.
 """
 
 _Field: TypeAlias = "tuple[RecordKey, str]"
