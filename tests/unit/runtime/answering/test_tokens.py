@@ -35,8 +35,10 @@ COUNTED: list[tuple[str, int, int]] = [
     ("EMDR, CBT-I, PTSD, ADHD, OCD, BPD; ROM L shoulder 0-110°, R 0-165°.", 41, 29),
     ("SHE SAID SHE WOULD NOT COME BACK BEFORE HER MOTHER'S OPERATION", 27, 16),
     (
-        "המטופלת מדווחת על קשיי הירדמות, מתעוררת בשלוש לפנות בוקר "
-        "ברוב הלילות ואינה מצליחה לחזור לישון.",
+        (
+            "המטופלת מדווחת על קשיי הירדמות, מתעוררת בשלוש לפנות בוקר "
+            "ברוב הלילות ואינה מצליחה לחזור לישון."
+        ),
         95,
         38,
     ),
@@ -59,8 +61,10 @@ COUNTED: list[tuple[str, int, int]] = [
     ("." * 40, 4, 2),
     ("=== *** --- ___ ~~~ ///", 7, 7),
     (
-        "\u201cSmart quotes\u201d \u2014 dashes\u2026 and \u2018apostrophes\u2019 "
-        "don\u2019t cost one each",
+        (
+            "\u201cSmart quotes\u201d \u2014 dashes\u2026 and \u2018apostrophes\u2019 "
+            "don\u2019t cost one each"
+        ),
         22,
         19,
     ),
