@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from runtime.environment import describe, read_variables
 from runtime.errors import Operation
 from runtime.messages import Limits
-from runtime.providers.catalog import Chat, Embedding, Provider
+from runtime.providers.catalog import UNKNOWN_WINDOW_TOKENS, Chat, Embedding, Provider
 
 
 class ProviderSettings(BaseModel):
@@ -32,6 +32,9 @@ class ProviderSettings(BaseModel):
     embed_tokens_per_minute: int = Field(0, ge=0)
     chat_requests_per_minute: int = Field(0, ge=0)
     chat_tokens_per_minute: int = Field(0, ge=0)
+    context_tokens: int = Field(UNKNOWN_WINDOW_TOKENS, ge=4096, le=10_000_000)
+    """What the chat model reads in all, its answer too. With less than the least, the system prompt
+    and an answer's reserve would leave no room for records."""
 
     @property
     def embed_limits(self) -> Limits:
@@ -60,6 +63,7 @@ def variables_of(provider: Provider) -> dict[str, str]:
         "api_version": provider.api_version is None,
         "embed_": provider.embedding is None,
         "chat_": provider.chat is None,
+        "context_": provider.chat is None,
     }
     return {
         provider.variables.get(name, f"AI_{provider.name.upper()}_{name.upper()}"): name
@@ -77,6 +81,8 @@ def read_provider(provider: Provider, overrides: Mapping[str, object]) -> Provid
     given: dict[str, object] = dict(read_variables(variables))
     given |= {name: value for name, value in overrides.items() if name in variables}
     values = _defaults(provider) | {variables[name]: value for name, value in given.items()}
+    if provider.chat is not None and "context_tokens" not in values:
+        values["context_tokens"] = provider.chat.window_of(str(values["chat_model"]))
     try:
         return ProviderSettings.model_validate(values)
     except ValidationError as error:

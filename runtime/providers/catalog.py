@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 
 UNLIMITED: Final = Limits()
+UNKNOWN_WINDOW_TOKENS: Final = 8192
+"""Of a model that is not known here. Source: the window of Llama 3 and of GPT-4, the smallest of
+models that still serve; what a larger one could read beyond it, a question rarely needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +41,20 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """What a provider answers with. `model` is the default, None where one must be named."""
+    """What a provider answers with. `model` is the default, None where one must be named.
+
+    `windows` are the tokens that its models read in all, their own answer among them, by the
+    beginning of the model's name, of which the longest counts.
+    """
 
     model: str | None
     limits: Limits = UNLIMITED
+    windows: Mapping[str, int] = field(default_factory=dict)
+
+    def window_of(self, model: str | None) -> int:
+        """Return the model's window in tokens."""
+        known = [begin for begin in self.windows if (model or "").startswith(begin)]
+        return self.windows[max(known, key=len)] if known else UNKNOWN_WINDOW_TOKENS
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +118,16 @@ PROVIDERS: Final[dict[str, Provider]] = {
                     "embed-multilingual-light-v3.0": 384,
                 },
             ),
-            chat=Chat("command-a-03-2025", Limits(requests=500)),
+            chat=Chat(
+                "command-a-03-2025",
+                Limits(requests=500),
+                # Source: docs.cohere.com/docs/models, context length.
+                windows={
+                    "command-a-03-2025": 256_000,
+                    "command-a-reasoning-08-2025": 256_000,
+                    "command-r": 128_000,
+                },
+            ),
         ),
         Provider(
             name="openai",
@@ -118,7 +140,18 @@ PROVIDERS: Final[dict[str, Provider]] = {
                 Limits(requests=3000, tokens=1_000_000),
                 own_dimensions={"text-embedding-ada-002": 1536},
             ),
-            chat=Chat("gpt-5.4-mini", Limits(requests=500, tokens=200_000)),
+            chat=Chat(
+                "gpt-5.4-mini",
+                Limits(requests=500, tokens=200_000),
+                # Of 400,000 tokens, 128,000 are kept for the answer. Source: as above, by model.
+                windows={
+                    "gpt-5": 272_000,
+                    "gpt-5-chat": 128_000,
+                    "gpt-4.1": 1_000_000,
+                    "gpt-4o": 128_000,
+                    "gpt-4-turbo": 128_000,
+                },
+            ),
         ),
         Provider(
             name="azure",
@@ -140,7 +173,18 @@ PROVIDERS: Final[dict[str, Provider]] = {
             base_url="https://api.anthropic.com",
             # What the first tier used to be; the tiers of today allow more, by model. Source:
             # platform.claude.com/docs/en/api/rate-limits.
-            chat=Chat("claude-haiku-5-5", Limits(requests=50, tokens=30_000)),
+            chat=Chat(
+                "claude-haiku-5-5",
+                Limits(requests=50, tokens=30_000),
+                # 200,000 is that of each since Claude 3. Source:
+                # platform.claude.com/docs/en/models/haiku-5-5/overview, the comparison.
+                windows={
+                    "claude-": 200_000,
+                    "claude-haiku-5-5": 1_000_000,
+                    "claude-sonnet-5-5": 1_000_000,
+                    "claude-opus-5-5": 1_000_000,
+                },
+            ),
         ),
         Provider(
             name="openai_compatible",

@@ -228,6 +228,45 @@ def test_arguments_of_the_cluster_file_win_by_either_name(monkeypatch: pytest.Mo
     assert (by_alias.guard_mode, by_field.guard_mode) == ("monitor", "block")
 
 
+@pytest.mark.parametrize(
+    ("model", "window_tokens"),
+    [
+        ("command-a-03-2025", 256_000),
+        ("command-r-plus-08-2024", 128_000),
+        ("command-a-translate-08-2025", 8192),
+        ("a-model-of-tomorrow", 8192),
+    ],
+)
+def test_a_chat_model_reads_what_is_known_of_it(
+    monkeypatch: pytest.MonkeyPatch, model: str, window_tokens: int
+) -> None:
+    monkeypatch.setenv("COHERE_API_KEY", KEY)
+    monkeypatch.setenv("AI_COHERE_CHAT_MODEL", model)
+    settings, _ = load()
+    assert settings.providers["cohere"].context_tokens == window_tokens
+
+
+def test_the_longest_beginning_of_a_models_name_says_its_window() -> None:
+    chats = {name: provider.chat for name, provider in PROVIDERS.items()}
+    anthropic, openai = chats["anthropic"], chats["openai"]
+    assert anthropic is not None
+    assert openai is not None
+    assert anthropic.window_of("claude-haiku-5-5") == 1_000_000
+    assert anthropic.window_of("claude-haiku-4-5-20251001") == 200_000
+    assert openai.window_of("gpt-5-chat-latest") == 128_000
+    assert openai.window_of(openai.model) == 272_000
+    assert openai.window_of(None) == 8192
+
+
+def test_a_window_that_is_set_counts_for_whatever_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COHERE_API_KEY", KEY)
+    monkeypatch.setenv("AI_COHERE_CONTEXT_TOKENS", "16384")
+    settings, _ = load()
+    assert settings.providers["cohere"].context_tokens == 16_384
+    error = refused(monkeypatch, AI_COHERE_CONTEXT_TOKENS="2048")
+    assert error.name == "AI_COHERE_CONTEXT_TOKENS"
+
+
 def test_an_argument_that_is_no_setting_is_named() -> None:
     with pytest.raises(ConfigurationError, match="is no setting") as caught:
         load({"AI_GAURD_MODE": "off"})
