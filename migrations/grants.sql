@@ -11,6 +11,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE
     ai_query_cache TO {role};
 GRANT SELECT, INSERT, DELETE ON record_terms, indexed_records TO {role};
 GRANT SELECT, INSERT ON audit_events TO {role};
+GRANT SELECT, INSERT, DELETE ON record_changes TO {role};
 GRANT SELECT, INSERT, UPDATE (revoked_at) ON api_keys TO {role};
 
 -- The runtime makes no temporary tables; whoever has its password should not be able to, either.

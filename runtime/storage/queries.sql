@@ -497,3 +497,111 @@ UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 RETUR
 -- find_key --
 -- The key with this digest, unless it is revoked.
 SELECT id, scopes FROM api_keys WHERE digest = $1 AND revoked_at IS NULL;
+
+-- --- A workspace's settings -------------------------------------------------------------------
+
+-- read_settings --
+-- What the workspace has set.
+SELECT settings FROM workspaces;
+
+-- change_settings --
+-- Set fields of the settings ($1) and forget others ($2); the workspace's row is made when it is not
+-- there. All are returned.
+INSERT INTO workspaces (id, name, settings)
+VALUES (current_workspace(), current_workspace()::text, $1)
+ON CONFLICT (id) DO UPDATE SET settings = (workspaces.settings - $2::text[]) || excluded.settings
+RETURNING settings;
+
+-- --- Answers given before ---------------------------------------------------------------------
+-- One serves for seven days at the most, a day less than what would overtake it is remembered, and
+-- only while the workspace is searched by the model that it was found with.
+
+-- recall_answer --
+-- What is known as a question begins, in one snapshot, and the answer to the same one ($1), if any
+-- that nothing was written against since.
+SELECT pg_current_snapshot()::text AS as_of, server_run() AS server_run,
+    w.settings, to_jsonb(w) ->> 'embedding_model' AS embedding_model,
+    a.id, a.query_text, a.response, a.expires_at <= now() AS expired
+FROM (SELECT) AS asked
+LEFT JOIN workspaces w ON true
+LEFT JOIN ai_query_cache a ON a.exact_key = $1 AND a.server_run = server_run()
+    AND a.created_at > now() - interval '7 days'
+    AND a.embedding_model = coalesce(to_jsonb(w) ->> 'embedding_model', a.embedding_model)
+    AND is_unchanged(a.as_of, a.clients, a.by_name);
+
+-- recall_similar_answers --
+-- The answers to questions within a distance ($4) of a vector ($2) of one model ($3), in one
+-- partition ($1), the nearest first, under the conditions of recall_answer. All of them are looked
+-- at: they are few.
+WITH near AS MATERIALIZED (
+    SELECT c.id, c.distance FROM (
+        SELECT a.id, a.query_embedding <=> $2 AS distance FROM ai_query_cache a
+        WHERE a.partition_key = $1 AND a.embedding_model = $3 AND a.query_embedding IS NOT NULL
+        OFFSET 0
+    ) AS c WHERE c.distance <= $4
+)
+SELECT a.id, a.query_text, a.response, a.expires_at <= now() AS expired, n.distance
+FROM near n JOIN ai_query_cache a USING (id) JOIN workspaces w ON true
+WHERE a.server_run = server_run() AND a.created_at > now() - interval '7 days'
+    AND a.embedding_model = coalesce(to_jsonb(w) ->> 'embedding_model', a.embedding_model)
+    AND is_unchanged(a.as_of, a.clients, a.by_name)
+ORDER BY n.distance, a.id LIMIT $5;
+
+-- count_answer_hit --
+-- Note that an answer served again.
+UPDATE ai_query_cache SET hit_count = hit_count + 1, last_hit_at = now() WHERE id = $1;
+
+-- lock_answers --
+-- Wait for whoever else is changing this workspace's answers, so that no bound is exceeded.
+SELECT pg_advisory_xact_lock(
+    hashtextextended(concat('ai_query_cache ', current_workspace()), 0));
+
+-- forget_outdated_answers --
+-- Delete the answers that can serve no more; those in other hands are left to the next time. Changes
+-- whose numbers are still to come were made on another server, before the database was moved here.
+WITH foreign_changes AS (
+    DELETE FROM record_changes WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())
+), outdated AS (
+    SELECT a.id FROM ai_query_cache a CROSS JOIN workspaces w
+    WHERE a.server_run <> server_run() OR a.created_at <= now() - interval '7 days'
+        OR a.embedding_model <> to_jsonb(w) ->> 'embedding_model'
+        OR NOT is_unchanged(a.as_of, a.clients, a.by_name)
+    FOR UPDATE OF a SKIP LOCKED
+)
+DELETE FROM ai_query_cache WHERE id IN (SELECT id FROM outdated);
+
+-- keep_answer --
+-- Remember an answer, in place of an earlier one to the same question ($1), unless something was
+-- written that its snapshot ($8, of the server's run $9) did not see. A workspace without a row has
+-- no records, and keeps nothing.
+INSERT INTO ai_query_cache (workspace_id, exact_key, partition_key, query_text, response,
+    expires_at, clients, by_name, as_of, server_run, embedding_model, query_embedding)
+SELECT w.id, $1, $2, $3, $4, now() + $5::float8 * interval '1 second',
+    $6, $7, $8::text::pg_snapshot, $9, $10, $11
+FROM workspaces w
+WHERE $9::text = server_run() AND $10::text = coalesce(to_jsonb(w) ->> 'embedding_model', $10)
+    AND is_unchanged($8::text::pg_snapshot, $6, $7)
+ON CONFLICT (workspace_id, exact_key) DO UPDATE SET
+    partition_key = excluded.partition_key, query_text = excluded.query_text,
+    response = excluded.response, expires_at = excluded.expires_at, clients = excluded.clients,
+    by_name = excluded.by_name, as_of = excluded.as_of, server_run = excluded.server_run,
+    embedding_model = excluded.embedding_model, query_embedding = excluded.query_embedding,
+    created_at = now(), hit_count = 0, last_hit_at = NULL;
+
+-- evict_answers --
+-- Delete the answers beyond the first $1, counted from the one that served last; those in other
+-- hands are just serving. Their number is returned.
+WITH surplus AS MATERIALIZED (
+    SELECT id FROM ai_query_cache
+    ORDER BY coalesce(last_hit_at, created_at) DESC, id OFFSET $1::integer
+), held AS (
+    SELECT a.id FROM ai_query_cache a WHERE a.id IN (SELECT id FROM surplus)
+    FOR UPDATE SKIP LOCKED
+), evicted AS (
+    DELETE FROM ai_query_cache WHERE id IN (SELECT id FROM held) RETURNING 1
+)
+SELECT count(*) FROM evicted;
+
+-- forget_answers --
+-- Delete every answer; their number is returned.
+WITH forgotten AS (DELETE FROM ai_query_cache RETURNING 1) SELECT count(*) FROM forgotten;

@@ -38,7 +38,10 @@ SEEDS = {
     "embedding_jobs": """INSERT INTO embedding_jobs (workspace_id, record_type, record_id)
         VALUES ($1, 'client', $2)""",
     "ai_query_cache": """INSERT INTO ai_query_cache (id, workspace_id, query_text, response,
-        expires_at) VALUES ($2, $1, 'q', '{}', now())""",
+        expires_at, exact_key, partition_key, by_name, embedding_model, as_of, server_run)
+        VALUES ($2, $1, 'q', '{}', now(), '', '', false, 'm', '10:10:', '')""",
+    "record_changes": """INSERT INTO record_changes (workspace_id, client_id)
+        VALUES ($1, $2)""",
     "audit_events": """INSERT INTO audit_events (workspace_id, subject, request_id, action)
         VALUES ($1, 's', $2::uuid::text, 'ask')""",
     "api_keys": """INSERT INTO api_keys (workspace_id, name, digest, scopes)
@@ -214,6 +217,7 @@ async def test_the_runtime_role_may_do_no_more_than_it_needs(superuser: asyncpg.
         "embedding_failures": read_and_write,
         "embedding_jobs": read_and_write,
         "ai_query_cache": read_and_write,
+        "record_changes": "DELETE INSERT SELECT",
         "audit_events": "INSERT SELECT",
         "api_keys": "INSERT SELECT",
     }
