@@ -1,0 +1,101 @@
+"""The words of a text as the clinical rules read them: folded, cut, contractions written out."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Final
+
+
+def listed(words: str) -> tuple[str, ...]:
+    """Return the words of a table that is written as one string."""
+    return tuple(words.split())
+
+
+_INVISIBLE: Final = re.compile(
+    "[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u00ad\u034f\u061c\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]"
+)
+"""Niqqud, marks of direction, and joiners: they are not seen, or are not read."""
+_LETTERS: Final = str.maketrans(
+    {
+        **dict.fromkeys("\u05f3\u2018\u2019\u201b\u0060\u00b4\u02bc", "'"),
+        **dict.fromkeys("\u05f4\u201c\u201d\u201e\u201f\u00ab\u00bb", '"'),
+        **dict.fromkeys("\u05be\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe63\uff0d", "-"),
+        "\u2026": "...",
+    }
+)
+_FRACTION: Final = re.compile("(\\d?)([\u00bc\u00bd\u00be])")
+_DECIMALS: Final = {"\u00bc": ".25", "\u00bd": ".5", "\u00be": ".75"}
+_TOKEN: Final = re.compile(
+    r"""
+    (?P<iso>\d{4}-\d{1,2}-\d{1,2}(?!\d))
+    |(?P<number>\d+(?:[.,:/]\d+)*)
+    |(?P<word>[^\W\d_](?:[^\W_]|(?<=[א-ת])"(?=[א-ת])|(?<=[^\W_])'(?=[^\W\d_])|(?<=[א-ת])')*)
+    |(?P<sign>[.!?;:,()\[\]"\n%-])
+    """,
+    re.VERBOSE,
+)
+_CLITIC: Final = re.compile(r"'(?P<clitic>s|re|ve|ll|d|m)$")
+_CONTRACTED: Final = {
+    "can't": "can", "cannot": "can", "won't": "will", "shan't": "shall", "ain't": "is",
+}  # fmt: skip
+_FULL: Final = {"'re": "are", "'ve": "have", "'ll": "will", "'m": "am"}
+_IS_AFTER: Final = frozenset(listed("what who where when why how it that there he she"))
+ENDS: Final = frozenset(".!?;\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word, number or sign. `text` is folded and in small letters, `written` as it stood."""
+
+    text: str
+    written: str
+    opens: bool = False
+    """It is the first of its sentence, where a capital says nothing."""
+
+    @property
+    def is_hebrew(self) -> bool:
+        """Whether it begins with a Hebrew letter."""
+        return "א" <= self.text[:1] <= "ת"
+
+    @property
+    def is_sign(self) -> bool:
+        """Whether it is punctuation."""
+        return not self.text[:1].isalnum()
+
+
+def fold(text: str) -> str:
+    """Return the text with one form of each letter, quote and dash, without niqqud. Idempotent."""
+    text = _FRACTION.sub(lambda m: (m[1] or "0") + _DECIMALS[m[2]], text)
+    text = unicodedata.normalize("NFKC", text)
+    return unicodedata.normalize("NFC", _INVISIBLE.sub("", text)).translate(_LETTERS)
+
+
+def words_of(text: str) -> list[Word]:
+    """Return the words, numbers and signs in order; `didn't` is two, `did` and `not`."""
+    words: list[Word] = []
+    opens = True
+    for match in _TOKEN.finditer(fold(text)):
+        words.extend(Word(part.casefold(), part, opens=opens) for part in _parts(match[0]))
+        opens = match[0] in ENDS
+    return words
+
+
+def _parts(written: str) -> list[str]:
+    """Return the words that one run of letters stands for: `she's` may be two."""
+    text = written.casefold()
+    if text in _CONTRACTED:
+        return [_CONTRACTED[text], "not"]
+    if text.endswith("n't"):
+        return [written[:-3], "not"]
+    clitic = _CLITIC.search(text)
+    if clitic is None or not text[0].isascii():
+        return [written]
+    stem, end = written[: clitic.start()], clitic[0]
+    if end == "'s":
+        return [stem, "is" if stem.casefold() in _IS_AFTER else "'s"]
+    if end == "'d":
+        return [stem, "'d"]
+    return [stem, _FULL[end]]
