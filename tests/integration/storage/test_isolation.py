@@ -127,7 +127,9 @@ async def test_this_suite_fails_without_the_policy(
 
     assert {leak.split(":")[0] for leak in leaks} == {table}
     assert f"{table}: another's rows are seen" in leaks
-    assert f"{table}: made for another" in leaks
+    # Of these, a trigger's own row is refused still: it notes the write in another table.
+    if table not in ("clients", "sessions", "client_vectors"):
+        assert f"{table}: made for another" in leaks
 
 
 async def test_records_of_two_workspaces_may_have_the_same_ids(
