@@ -41,8 +41,9 @@ class Facts:
     `numbers` holds every number, those of doses and spans too, but none of dates and times; a range
     is `5-10`. `dosed` pairs a medication with the doses next to it. `frequencies` are `2/day`,
     `times` `16:30`, `spans` such as `3 month`, `last 1 month`, `since 2025-3-?`, whose date is in
-    `dates` too. `sides` are `left`, `right`, `both`; `people` roles (`mother`); `pronouns` `he`, `she`, `they`, `i`, `you`, `we`; `changes`
-    `up`, `down`, `start`, `stop`, `better`, `worse`; `medications` generic names.
+    `dates` too. `sides` are `left`, `right`, `both`; `people` roles (`mother`); `pronouns` `he`,
+    `she`, `they`, `i`, `you`, `we`; `changes` `up`, `down`, `start`, `stop`, `better`, `worse`;
+    `medications` generic names.
     """
 
     asserted: frozenset[str] = frozenset()

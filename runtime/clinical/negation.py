@@ -9,19 +9,13 @@ from runtime.clinical.lexicon import prefixes
 from runtime.clinical.words import ENDS, Word, listed
 
 _BEFORE: Final = frozenset(
-    (
-        *listed(
-            "not no never none nor neither without denies deny denied denying nobody nothing nowhere"
-        ),
-        *listed("refused refuses refuse declined declines declining lacks lacked lacking absent"),
-        *listed("stop stops stopped stopping quit quits ceased discontinued cannot"),
-        *listed(
-            "לא אין אינו אינה אינם אינן איננו איננה אינני שולל שוללת שוללים שלל שללה מכחיש מכחישה"
-        ),
-        *listed(
-            "הכחיש הכחישה הכחישו ללא בלי מבלי מעולם הפסיק הפסיקה הפסיקו שום נטול נטולת חסר חסרת"
-        ),
-        *listed("סירב סירבה מסרב מסרבת נמנע נמנעת בל אל היעדר העדר"),
+    listed(
+        """not no never none nor neither without denies deny denied denying nobody nothing nowhere
+        refused refuses refuse declined declines declining lacks lacked lacking absent cannot
+        stop stops stopped stopping quit quits ceased discontinued
+        לא אין אינו אינה אינם אינן איננו איננה אינני שולל שוללת שוללים שלל שללה מכחיש מכחישה
+        הכחיש הכחישה הכחישו ללא בלי מבלי מעולם הפסיק הפסיקה הפסיקו שום נטול נטולת חסר חסרת
+        סירב סירבה מסרב מסרבת נמנע נמנעת בל היעדר העדר"""
     )
 )
 _PHRASES: Final = (

@@ -35,7 +35,8 @@ _TIMES: Final = {"once": "1", "twice": "2", "thrice": "3", "פעם": "1", "פע�
 _PER: Final = frozenset(("a", "per", "every", "each", "in", "כל"))
 _DAYS: Final = {
     "today": "day 0", "היום": "day 0", "yesterday": "day -1", "אתמול": "day -1",
-    "tomorrow": "day 1", "מחר": "day 1", "שלשום": "day -2", "tonight": "night 0", "הלילה": "night 0",
+    "tomorrow": "day 1", "מחר": "day 1", "שלשום": "day -2", "tonight": "night 0",
+    "הלילה": "night 0",
     "אמש": "night -1", "אשתקד": "previous year", "השנה": "this year", "השבוע": "this week",
     "החודש": "this month",
 }  # fmt: skip

@@ -22,9 +22,11 @@ Kind: TypeAlias = Literal[
     "date", "time", "dose", "frequency", "span", "number", "medication", "person", "side", "word"
 ]
 _BODY: Final = frozenset(
-    "side arm arms leg legs knee knees shoulder shoulders hand hands foot feet hip hips ear ears eye "
-    "eyes wrist wrists ankle ankles elbow elbows breast breasts lung lungs kidney temple temples "
-    listed("hemisphere flank thigh calf heel thumb finger toe forearm face cheek jaw neck")
+    listed(
+        """side arm arms leg legs knee knees shoulder shoulders hand hands foot feet hip hips ear ears
+        eye eyes wrist wrists ankle ankles elbow elbows breast breasts lung lungs kidney temple neck
+        hemisphere flank thigh calf heel thumb finger toe forearm face cheek jaw"""
+    )
 )
 _Recognise: TypeAlias = Callable[
     [Sequence[Word], int], tuple[str | CalendarDate | Dose, int] | None
