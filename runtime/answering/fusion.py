@@ -27,7 +27,7 @@ It is either beyond the hundredth in meaning or not embedded yet; a note just wr
 
 Source of the three: measured on 1,169 labelled questions, by workspace and with all workspaces as
 one (docs/benchmarks.md, Retrieval quality). Hit@10 of each pair of languages moves by less than .02
-from 0.3 to 0.7, 0.4 to 0.6 and 0.25 to 0.35; weights chosen without a workspace serve it as well.
+from 0.4 to 0.6, 0.4 to 0.6 and 0.25 to 0.35; weights chosen without a workspace serve it as well.
 """
 
 _Field: TypeAlias = "tuple[RecordKey, str]"
@@ -41,9 +41,9 @@ def fuse(
     `language` is the question's. Both sides come with their similarities, `by_words` as a share of
     the question's words; those returned are `meaning + (1 - meaning) * WORDS_SHARE * words`: words
     never lower what meaning found, and raise it by half of its doubt at most. A passage in
-    the other language cannot share words, which says nothing against it: it is given the share that
-    one of its nearness may be expected to have. The text is the part that words point to, if they
-    say more than that, else the nearest one.
+    the other language can share few words, which says nothing against it: besides those, it is
+    given the share that one of its nearness may be expected to have. The text is the part that
+    words point to, if they say more than that, else the nearest one.
     """
     nearest = _first_of_fields(by_meaning)
     worded = _first_of_fields(by_words)
@@ -71,7 +71,7 @@ def _join(near: Passage | None, worded: Passage | None, language: Language) -> P
     passage = worded if words_tell else near
     assert passage is not None, "a field stands in one of the lists"
     if detect(passage.text) != language:
-        words = max(words, expected)
+        words = min(1.0, words + expected)
     return replace(passage, similarity=nearness + (1 - nearness) * WORDS_SHARE * words)
 
 

@@ -1,9 +1,9 @@
 """The search by words: what is stored of a text, what is asked for, and how well they match.
 
 `records.py` stores the terms of what it writes, `passages.py` asks; `memory.py` matches as the
-statement `search_terms` does. A term is a hash of a stem: of one size, however long the word. What
-a stem is, `stems.py` says. Changing either leaves the stored terms of every record unfindable: such
-a change needs a migration that has them written anew.
+statement `search_terms` does. A term is a hash of a sound or a stem: of one size, however long the
+word. What those are, `stems.py` and `sounds.py` say. Changing either leaves the stored terms of
+every record unfindable: such a change needs a migration that has them written anew.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from uuid import UUID
 
 from runtime.messages import Passage, RecordKey, Span
 from runtime.splitting import cut
-from runtime.stems import list_stems
+from runtime.stems import list_sounds
 
 K1: Final = 1.2
 B: Final = 0.6
@@ -86,7 +86,7 @@ def asked_terms(question: str) -> list[int]:
 
 def list_terms(text: str) -> list[int]:
     """Return the term of each word that carries meaning, in order."""
-    return [_hash(stem) for stem in list_stems(text)]
+    return [_hash(sound) for sound in list_sounds(text)]
 
 
 def bm25_part(occurrences: int, length: int) -> float:
@@ -120,6 +120,6 @@ def _choose_part(text: str, terms: frozenset[int]) -> Span:
 
 
 @lru_cache(maxsize=32_768)
-def _hash(stem: str) -> int:
-    """Return PostgreSQL's bigint of a stem, the same in every process."""
-    return int.from_bytes(blake2b(stem.encode(), digest_size=8).digest(), signed=True)
+def _hash(sound: str) -> int:
+    """Return PostgreSQL's bigint of a sound or stem, the same in every process."""
+    return int.from_bytes(blake2b(sound.encode(), digest_size=8).digest(), signed=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.stems import list_stems, stems_of
+from runtime.stems import list_sounds, list_stems, stems_of
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,28 @@ def test_no_text_breaks_it_and_some_hold_no_word(text: str) -> None:
 
 def test_a_word_without_an_end_is_cut() -> None:
     assert list_stems("ab" * 1000) == ["ab" * 32]
+
+
+@pytest.mark.parametrize(
+    ("question", "note"),
+    [
+        ("האיבופרופן", "ibuprofen"),
+        ("למתוטרקסט", "Methotrexate"),
+        ("Clonazepam", "בקלונזפאם"),
+        ("דפרסיה", "depression"),
+        ("prescribed", "prescribing"),
+        ("התרופות", "תרופה"),
+    ],
+)
+def test_what_finds_a_word_is_the_same_in_both_scripts_and_in_its_forms(
+    question: str, note: str
+) -> None:
+    assert list_sounds(question) == list_sounds(note)
+
+
+def test_short_words_are_found_by_their_stems_and_numbers_whole() -> None:
+    assert list_sounds("What is the dose of 2.5? השינה") == ["dos", "2.5", "שינ"]
+
+
+def test_drugs_that_sound_alike_are_still_two_where_stems_are_compared() -> None:
+    assert stems_of("citalopram") != stems_of("escitalopram")

@@ -164,11 +164,15 @@ class TestTwoLanguages:
         by_meaning = [at(1, 0.5, text=HEBREW), at(2, 0.45)]
         assert order(english(by_meaning, [at(2, 0.8)])) == [2, 1]
 
-    def test_a_drug_s_name_in_the_other_language_counts_in_full(self) -> None:
+    @pytest.mark.parametrize("share", [0.1, 0.6])
+    def test_a_drug_s_name_in_the_other_language_counts_besides_what_is_expected(
+        self, share: float
+    ) -> None:
         named, unnamed = (at(each, 0.5, text=HEBREW) for each in (2, 1))
-        both = english([unnamed, named], [at(2, 0.6, text=HEBREW)])
+        both = english([unnamed, named], [at(2, share, text=HEBREW)])
         assert order(both) == [2, 1]
-        assert both[0].similarity == pytest.approx(1 - 0.5 * (1 - 0.6 * WORDS_SHARE))
+        gained = 0.5 * WORDS_SHARE * share
+        assert both[0].similarity - both[1].similarity == pytest.approx(gained)
 
     def test_among_notes_of_one_language_the_order_of_meaning_stays(self) -> None:
         by_meaning = [at(each, 0.9 - each / 10, text=HEBREW) for each in range(1, 8)]
