@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from importlib.resources import files
+from itertools import dropwhile
 from typing import TYPE_CHECKING, Final
 
 from runtime.messages import ChatDocument, ChatMessage, ChatRequest
@@ -25,8 +26,6 @@ TEMPERATURE: Final = 0.1
 """Near 0: an answer restates notes, and a rewording of one is a chance to change it."""
 MAX_TOKENS: Final = 1000
 """Some fifteen Hebrew sentences, more than is read between two sessions; longer answers ramble."""
-HISTORY_CHARACTERS: Final = 8000
-"""Earlier turns are sent newest first up to this, so that passages stay most of the prompt."""
 
 _TEMPLATES: Final[dict[Language, str]] = {
     "en": (files("runtime.answering") / "system_prompt.en.md").read_text("utf-8"),
@@ -38,11 +37,11 @@ _MARKER_LIKE: Final = re.compile(r"\[([\d\s,;-]+)\]")
 def write_request(
     question: Question, passages: Sequence[Passage], *, language: Language, today: date
 ) -> ChatRequest:
-    """Return the prompt; the passages' markers are their ranks from 1."""
+    """Return the prompt, all of it; the passages' markers are their ranks from 1."""
     template = _TEMPLATES[language].replace("{today}", today.isoformat())
     return ChatRequest(
         system=template.replace("{not_in_records}", NOT_IN_RECORDS[language]).strip(),
-        messages=(*_recent(question.history), ChatMessage("user", question.text)),
+        messages=(*_from_user(question.history), ChatMessage("user", question.text)),
         documents=tuple(
             ChatDocument(marker, _head(passage, language), _without_markers(passage.text))
             for marker, passage in enumerate(passages, start=1)
@@ -65,15 +64,9 @@ def _without_markers(text: str) -> str:
     return _MARKER_LIKE.sub(r"(\1)", text)
 
 
-def _recent(history: tuple[Turn, ...]) -> tuple[ChatMessage, ...]:
-    """Return the newest turns that fit, from a user's on: vendors refuse to begin with ours."""
-    room = HISTORY_CHARACTERS
-    kept: list[ChatMessage] = []
-    for turn in reversed(history):
-        room -= len(turn.content)
-        if room < 0:
-            break
-        kept.append(ChatMessage(turn.role, turn.content))
-    while kept and kept[-1].role == "assistant":
-        kept.pop()
-    return tuple(reversed(kept))
+def _from_user(history: tuple[Turn, ...]) -> tuple[ChatMessage, ...]:
+    """Return the turns, from a user's on: vendors refuse to begin with ours."""
+    return tuple(
+        ChatMessage(turn.role, turn.content)
+        for turn in dropwhile(lambda turn: turn.role == "assistant", history)
+    )

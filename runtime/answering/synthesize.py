@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from runtime.answering.checking import CheckedSentence
     from runtime.answering.sentence_stream import Sentence
-    from runtime.messages import ChatEvent, ChatRequest, Language, Passage, Question
+    from runtime.messages import ChatEvent, ChatRequest, ContextUse, Language, Passage, Question
     from runtime.ports import ChatModel
 
 
@@ -58,13 +58,17 @@ class WritingTask:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A checked answer. `reply` is the model's own, unchecked; only its figures may be shown."""
+    """A checked answer. `reply` is the model's own, unchecked; only its figures may be shown.
+
+    `context` says what the model was given; who chose that fills it in.
+    """
 
     text: str
     citations: tuple[Citation, ...]
     warnings: tuple[str, ...]
     reply: ChatReply
     degraded: tuple[str, ...] = ()
+    context: ContextUse | None = None
 
 
 def nothing_found(task: WritingTask, model: ChatModel) -> Iterator[SentenceReady | Written]:

@@ -36,7 +36,7 @@ _LONGEST_PLAIN: Final = 24
 _SPACES_A_TOKEN: Final = 8
 _TEXT: Final = 1
 """Some vocabularies begin a text with a space of their own."""
-_MESSAGE: Final = 12
+MESSAGE_TOKENS: Final = 12
 """What marks where a message begins and ends, and whose it is.
 
 Source: the chat templates of Llama 3 (5 tokens) and Command R+ (3)."""
@@ -65,7 +65,7 @@ def most_prompt_tokens(request: ChatRequest) -> int:
     """Return as much for a whole prompt, as the vendors' files lay it out."""
     sent = messages_with_records(request, _HIGHEST_FENCE)
     texts = [request.system, *(message.content for message in sent)]
-    return sum(most_tokens(text) + _MESSAGE for text in texts)
+    return sum(most_tokens(text) + MESSAGE_TOKENS for text in texts)
 
 
 def _count(text: str) -> float:

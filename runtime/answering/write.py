@@ -1,7 +1,8 @@
 """Who writes the answer: the chat providers in turn, then the extract.
 
 `answer.py` calls `Writer.write` once the search has ended. How one of them writes is
-`synthesize.py`'s; in which order they are tried, `chat_chain.py`'s.
+`synthesize.py`'s; what it is given of the passages, `context.py`'s; in which order they are tried,
+`chat_chain.py`'s.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from runtime.answering.context import ContextBudget
 from runtime.answering.degraded import CHAT_UNAVAILABLE, DONE_WITHOUT
 from runtime.answering.synthesize import Written, nothing_found, synthesize
 from runtime.answering.time_shares import for_provider, to_tell
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from runtime.answering.stages import Stages
     from runtime.answering.synthesize import WritingTask
     from runtime.ports import ChatModel, Clock
+    from runtime.telemetry import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,23 @@ WritingEvent: TypeAlias = AnswerStarted | SentenceReady | CitationReady | Writte
 
 
 class Writer:
-    """Writes answers, any number at once. `extract` must call no provider; None does without."""
+    """Writes answers, any number at once. `extract` must call no provider; None does without.
 
-    def __init__(self, chat: ChatChain, extract: ChatModel | None, *, clock: Clock) -> None:
+    Without a `context`, each model is given all that was found, as it is.
+    """
+
+    def __init__(
+        self,
+        chat: ChatChain,
+        extract: ChatModel | None,
+        *,
+        clock: Clock,
+        context: ContextBudget | None = None,
+    ) -> None:
         self._chat = chat
         self._extract = extract
         self._clock = clock
+        self._context = context or ContextBudget({}, enabled=False, emit=_tell_nobody)
 
     async def write(
         self,
@@ -101,7 +115,7 @@ class Writer:
             is_told = False
             late_at_s = self._clock.monotonic() + to_tell(share_s)
             try:
-                writing = synthesize(model, task, share_s=share_s, streamed=streamed)
+                writing = self._synthesize(model, task, share_s=share_s, streamed=streamed)
                 async with aclosing(writing) as events:
                     async for event in events:
                         is_told = True
@@ -118,10 +132,29 @@ class Writer:
             return
         assert self._extract is not None
         share_s = stages.remaining_s("chat")
-        writing = synthesize(self._extract, task, share_s=share_s, streamed=streamed)
+        writing = self._synthesize(self._extract, task, share_s=share_s, streamed=streamed)
         async with aclosing(writing) as events:
             async for event in events:
                 if isinstance(event, Written):
                     yield replace(event, degraded=(CHAT_UNAVAILABLE,))
                 else:
                     yield event
+
+    async def _synthesize(
+        self, model: ChatModel, task: WritingTask, *, share_s: float, streamed: bool
+    ) -> AsyncGenerator[SentenceReady | CitationReady | Written, None]:
+        """Yield what this model says, given what of the task its window holds."""
+        chosen = self._context.choose(model, task)
+        writing = synthesize(model, chosen.task, share_s=share_s, streamed=streamed)
+        async with aclosing(writing) as events:
+            async for event in events:
+                if isinstance(event, Written):
+                    self._context.learn(model, chosen, event.reply.input_tokens)
+                    warnings = (*chosen.warnings, *event.warnings)
+                    yield replace(event, warnings=warnings, context=chosen.use)
+                else:
+                    yield event
+
+
+def _tell_nobody(event: Event) -> None:
+    del event
