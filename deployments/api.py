@@ -36,10 +36,11 @@ from deployments.schemas import (
     StoredBody,
 )
 from deployments.streaming import DOCUMENTED, EventStream, open_stream, wants_stream
+from deployments.workspace_schemas import FlushedBody, SettingsBody, SettingsPatch
 from runtime.access import require
 from runtime.messages import Caller
 from runtime.services import OpenServices, Services
-from runtime.telemetry import request_id
+from runtime.telemetry import CacheEvicted, request_id
 
 PREFIX: Final = "/api/v1/ai"
 
@@ -60,6 +61,12 @@ records = APIRouter(
     prefix=PREFIX,
     tags=["records"],
     route_class=guarded_by("records:write"),
+    dependencies=[_bearer],
+)
+workspace = APIRouter(
+    prefix=f"{PREFIX}/workspace",
+    tags=["workspace"],
+    route_class=guarded_by("workspace:admin"),
     dependencies=[_bearer],
 )
 operations = APIRouter(tags=["operations"])
@@ -85,7 +92,7 @@ def build_api(open_services: OpenServices) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
     app.add_middleware(RequestContext)
-    routers = (questions, records, operations)
+    routers = (questions, records, workspace, operations)
     install(app, [*app.routes, *(route for router in routers for route in router.routes)])
     for router in routers:
         app.include_router(router)
@@ -148,6 +155,37 @@ async def delete_session(session_id: UUID, caller: CallerOf, services: ServicesO
     """Delete a session."""
     await services.records.delete_session(caller.workspace_id, session_id)
     return DeletedBody()
+
+
+# --- The workspace --------------------------------------------------------------------------
+
+
+@workspace.get("/settings", responses=problem_responses(401, 403, 503, 504))
+async def read_settings(caller: CallerOf, services: ServicesOf) -> SettingsBody:
+    """Tell the settings in force, and which of them the workspace has set itself."""
+    own = await services.settings_store.read(caller.workspace_id)
+    return SettingsBody.of(own, services.settings)
+
+
+@workspace.patch("/settings", responses=problem_responses(401, 403, 413, 415, 422, 503, 504))
+async def change_settings(
+    body: SettingsPatch, caller: CallerOf, services: ServicesOf
+) -> SettingsBody:
+    """Change the settings that the body names, from the next question on; tell all of them."""
+    changes = body.changes()
+    if changes:
+        own = await services.settings_store.change(caller.workspace_id, changes)
+    else:
+        own = await services.settings_store.read(caller.workspace_id)
+    return SettingsBody.of(own, services.settings)
+
+
+@workspace.delete("/cache", responses=problem_responses(401, 403, 503, 504))
+async def flush_cache(caller: CallerOf, services: ServicesOf) -> FlushedBody:
+    """Forget every cached answer of the workspace."""
+    entries = await services.cache.forget_all(caller.workspace_id)
+    services.emit(CacheEvicted("flushed", entries))
+    return FlushedBody(entries=entries)
 
 
 # --- Operations -----------------------------------------------------------------------------

@@ -122,6 +122,10 @@ class Settings(Environment):
     cache_ttl_s: int = Field(3600, alias="AI_CACHE_TTL_SECONDS", ge=1, le=604_800)
     cache_similarity: float = Field(0.95, alias="AI_CACHE_SIMILARITY", ge=0.5, le=1)
     cache_max_entries: int = Field(100, alias="AI_CACHE_MAX_ENTRIES", ge=1, le=10_000)
+    rate_limit_per_hour: int = Field(30, alias="AI_RATE_LIMIT_PER_HOUR", ge=0, le=1_000_000)
+    rate_limit_per_user_per_hour: int = Field(
+        0, alias="AI_RATE_LIMIT_PER_USER_PER_HOUR", ge=0, le=1_000_000
+    )
     context_management_enabled: bool = Field(default=True, alias="AI_CONTEXT_MANAGEMENT_ENABLED")
 
     guard_mode: Literal["block", "monitor", "off"] = Field("block", alias="AI_GUARD_MODE")
