@@ -140,6 +140,29 @@ class SearchScope:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedClient:
+    """A client of whose name a word stands in a question. Whether the client is meant is not said.
+
+    `usual_words` are those of its words, normalised, that stand in many other clients' notes.
+    """
+
+    id: UUID
+    name: str
+    usual_words: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDates:
+    """When the clients of a scope were first seen at all, and the latest so many times within it.
+
+    `latest` is the earliest of those latest ones; of several clients, the earliest of all.
+    """
+
+    first: datetime
+    latest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks, of which workspace, with which scopes."""
 

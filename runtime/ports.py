@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Embedded,
         EmbeddingModel,
         InputType,
+        NamedClient,
         Outcome,
         Passage,
         Permit,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         RememberedAnswer,
         SearchScope,
         Session,
+        SessionDates,
         Vector,
         WorkspaceSettings,
     )
@@ -185,6 +187,26 @@ class PassageStore(Protocol):
         Each is of another field of a record, found as soon as it is written. `similarity` is an
         estimate on the same scale: the share of the question's words that stand in the field, rare
         ones weighing more, below 1. A question of nothing but stop words finds none.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        ...
+
+
+class ClientDirectory(Protocol):
+    """Who the clients of one workspace are, and when they were seen: what a question may name."""
+
+    async def find_named(self, workspace_id: UUID, question: str) -> list[NamedClient]:
+        """Return each client of whose name a word stands in the question; one round trip.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        ...
+
+    async def find_session_dates(
+        self, workspace_id: UUID, scope: SearchScope, *, latest: int
+    ) -> SessionDates | None:
+        """Return when the scope's clients were first seen, and last within it; None for never.
 
         Raises: DatabaseUnavailable, StatementTimeout.
         """

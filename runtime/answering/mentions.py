@@ -1,0 +1,303 @@
+"""Which clients a question means, of those of whose names a word stands in it. Pure.
+
+`narrowing.py` asks. A client who is taken for meant hides all the others, so in doubt none is: a
+whole name is certain, one word of it only where it can hardly be anything else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from runtime.answering.ordinary_names import (
+    CALENDAR,
+    CUES,
+    HONORIFICS,
+    MOTIONS,
+    OPENERS,
+    ORDINARY,
+    OTHER_PERSONS,
+    PARTICLES,
+    PLACE_CUES,
+    SAYINGS,
+    SURNAMES,
+    THINGS,
+    TIME_CUES,
+)
+from runtime.name_words import AskedWord, is_hebrew, list_asked_words, list_name_words, prepare
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from runtime.messages import NamedClient
+
+_SENTENCE_ENDS: Final = frozenset('.?!:;\n•*"“”')
+_SHORTEST_NAME: Final = 3
+_HEBREW_SURNAME: Final = re.compile("..(?:סונ|שטיינ|ברג|ביצ|סקי|צקי|שווילי|אשוילי)$")
+"""Endings of families' names, in normalised letters."""
+_MOSTLY: Final = 0.8
+_TITLE_CASE_WORDS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """A word of a client's name at a place of the question, and the letters before it, if any."""
+
+    place: int
+    word: str
+    prefixed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Bearer:
+    client: NamedClient
+    words: tuple[str, ...]
+    hits: tuple[_Hit, ...]
+
+
+def choose_meant(question: str, named: Sequence[NamedClient]) -> frozenset[UUID]:
+    """Return the clients that the question means: all who bear the name where several do."""
+    asked = _Asked(question)
+    bearers = [_find_hits(client, asked.words) for client in named]
+    whole = _find_whole_names(bearers, asked)
+    used = {place for _, places in whole for place in places}
+    meant = {bearer.client.id for bearer, _ in whole}
+    for place in range(len(asked.words)):
+        if place not in used:
+            meant |= _choose_by_word(place, bearers, asked)
+    return frozenset(meant)
+
+
+class _Asked:
+    """A question's words, and what is before, between and behind them."""
+
+    def __init__(self, question: str) -> None:
+        self.text = prepare(question)
+        self.words = list_asked_words(question)
+        long = [word.text for word in self.words if len(word.text) > _SHORTEST_NAME]
+        upper = sum(text[0].isupper() for text in long)
+        self.capitals_tell = not (len(long) >= _TITLE_CASE_WORDS and upper >= _MOSTLY * len(long))
+
+    def word(self, place: int) -> str:
+        """Return what a word is looked up as, '' beyond the ends."""
+        return self.words[place].words[0] if 0 <= place < len(self.words) else ""
+
+    def between(self, first: int, second: int) -> str:
+        """Return what stands between two neighbouring words."""
+        return self.text[self.words[first].end : self.words[second].start]
+
+    def begins_sentence(self, place: int) -> bool:
+        """Say whether a capital there tells nothing."""
+        if place == 0:
+            return True
+        between = self.between(place - 1, place).strip()
+        return any(char in _SENTENCE_ENDS for char in between) and not self._is_abbreviated(place)
+
+    def is_capital(self, place: int) -> bool:
+        """Say whether the word is written as a name is."""
+        return self.capitals_tell and self.words[place].text[0].isupper()
+
+    def is_joined(self, first: int, second: int) -> bool:
+        """Say whether two words are neighbours with nothing but a space or hyphen between."""
+        if not 0 <= first < second < len(self.words):
+            return False
+        return not self.words[first].possessive and self.between(first, second) in (" ", "-", "־")
+
+    def _is_abbreviated(self, place: int) -> bool:
+        """Say whether the dot before belongs to "Mr." or to an initial."""
+        before = self.words[place - 1]
+        return self.between(place - 1, place).strip() == "." and (
+            len(before.text) == 1 or before.words[0] in HONORIFICS | OTHER_PERSONS
+        )
+
+
+def _find_hits(client: NamedClient, asked: Sequence[AskedWord]) -> _Bearer:
+    words = list_name_words(client.name)
+    hits = [
+        _Hit(place, reading, reading != word.words[0])
+        for place, word in enumerate(asked)
+        for reading in word.words
+        if reading in words
+    ]
+    return _Bearer(client, words, tuple(hits))
+
+
+# --- Whole names --------------------------------------------------------------------------------
+
+
+def _find_whole_names(
+    bearers: Sequence[_Bearer], asked: _Asked
+) -> list[tuple[_Bearer, frozenset[int]]]:
+    """Return who is named by two words or more, and where; at one place, by the most words."""
+    runs = [(bearer, run) for bearer in bearers for run in _list_runs(bearer, asked)]
+    return [
+        (bearer, run)
+        for bearer, run in runs
+        if not any(len(other) > len(run) and other & run for _, other in runs)
+    ]
+
+
+def _list_runs(bearer: _Bearer, asked: _Asked) -> Iterator[frozenset[int]]:
+    """Yield the places of each run of two or more different words of the name."""
+    run: list[_Hit] = []
+    for hit in bearer.hits:
+        follows = (
+            run
+            and not hit.prefixed
+            and hit.word not in {other.word for other in run}
+            and _is_near(run[-1].place, hit.place, asked)
+        )
+        if not follows:
+            if _is_whole(run, asked):
+                yield frozenset(other.place for other in run)
+            run = []
+        run.append(hit)
+    if _is_whole(run, asked):
+        yield frozenset(other.place for other in run)
+
+
+def _is_near(first: int, second: int, asked: _Asked) -> bool:
+    """Say whether two words are one name's: adjacent, or with a middle name or initial between."""
+    if second == first:
+        return False
+    gaps = [asked.between(place, place + 1) for place in range(first, second)]
+    if any(gap.strip(" -־.,") or ("." in gap and len(gaps) == 1) for gap in gaps):
+        return False
+    if asked.words[first].possessive:
+        return False
+    if second == first + 1:
+        return True
+    middle = asked.words[first + 1].text
+    is_name = middle[0].isupper() and asked.capitals_tell
+    return second == first + 2 and "," not in "".join(gaps) and (len(middle) == 1 or is_name)
+
+
+def _is_whole(run: Sequence[_Hit], asked: _Asked) -> bool:
+    names = [hit for hit in run if hit.word not in PARTICLES]
+    if len(run) < 2 or not names:  # noqa: PLR2004 - two words make a name
+        return False
+    words = [asked.words[hit.place].text for hit in run]
+    if is_hebrew(words[0]) or not all(hit.word in ORDINARY for hit in run):
+        return True
+    return all(asked.is_capital(hit.place) for hit in run)
+
+
+# --- One word of a name -------------------------------------------------------------------------
+
+
+def _choose_by_word(place: int, bearers: Sequence[_Bearer], asked: _Asked) -> set[UUID]:
+    """Return who is meant by one word: all who bear it, or those that its initial leaves."""
+    found: defaultdict[_Hit, list[_Bearer]] = defaultdict(list)
+    for bearer in bearers:
+        for hit in bearer.hits:
+            if hit.place == place:
+                found[hit].append(bearer)
+    for hit in sorted(found, key=lambda hit: hit.prefixed):
+        here = found[hit]
+        if hit.word in PARTICLES or _is_anothers_name(hit, here, bearers, asked):
+            continue
+        check = _is_hebrew_name if is_hebrew(asked.words[place].text) else _is_latin_name
+        chosen = [bearer for bearer in here if check(hit, bearer, asked)]
+        chosen = [bearer for bearer in chosen if _fits_initial(hit, bearer, asked)]
+        if chosen:
+            return {bearer.client.id for bearer in chosen}
+    return set()
+
+
+def _is_anothers_name(
+    hit: _Hit, here: Collection[_Bearer], bearers: Collection[_Bearer], asked: _Asked
+) -> bool:
+    """Say whether a neighbour makes it the name of someone who is no client of this name."""
+    before = asked.word(hit.place - 1)
+    after = asked.word(hit.place + 1)
+    if before in OTHER_PERSONS | PARTICLES or after in THINGS:
+        return True
+    is_first = any(bearer.words[0] == hit.word for bearer in here)
+    is_last = any(hit.word in bearer.words[1:] for bearer in here)
+    firsts = {bearer.words[0] for bearer in bearers}
+    lasts = {word for bearer in bearers for word in bearer.words[1:]}
+    has_surname = after in lasts | PARTICLES or _is_hebrew_surname(after)
+    return (is_first and has_surname and asked.is_joined(hit.place, hit.place + 1)) or (
+        is_last and before in firsts and asked.is_joined(hit.place - 1, hit.place)
+    )
+
+
+def _is_hebrew_surname(word: str) -> bool:
+    """Say whether a word after a first name is likely its surname, by lists and by its ending."""
+    if not word or not is_hebrew(word):
+        return False
+    return word in SURNAMES | ORDINARY or _HEBREW_SURNAME.search(word) is not None
+
+
+def _is_ordinary(hit: _Hit, bearer: _Bearer) -> bool:
+    return (
+        hit.word in ORDINARY
+        or len(hit.word) < _SHORTEST_NAME
+        or hit.word in bearer.client.usual_words
+    )
+
+
+def _is_hebrew_name(hit: _Hit, bearer: _Bearer, asked: _Asked) -> bool:
+    """A first name that is no other word; else what stands by a word said of people."""
+    is_surname = hit.word != bearer.words[0]
+    if not is_surname and not _is_ordinary(hit, bearer):
+        return True
+    before = asked.word(hit.place - 1)
+    if hit.prefixed or (is_surname and _is_ordinary(hit, bearer)):
+        return not hit.prefixed and before in HONORIFICS
+    said = not is_surname and asked.word(hit.place + 1) in SAYINGS
+    return said or before in CUES | HONORIFICS
+
+
+def _is_latin_name(hit: _Hit, bearer: _Bearer, asked: _Asked) -> bool:
+    """A word with a capital that nothing else explains, or one that is no other word."""
+    place, before = hit.place, asked.word(hit.place - 1)
+    word = asked.words[place]
+    if before in HONORIFICS:
+        return True
+    is_place = before in PLACE_CUES or asked.word(place - 2) in MOTIONS
+    if (is_place and not word.possessive) or _is_part_of_phrase(place, asked):
+        return False
+    if hit.word in CALENDAR and (before in TIME_CUES or _has_number_beside(word, asked.text)):
+        return False
+    if not _is_ordinary(hit, bearer):
+        return True
+    return asked.is_capital(place) and (word.possessive or not asked.begins_sentence(place))
+
+
+def _is_part_of_phrase(place: int, asked: _Asked) -> bool:
+    """Say whether a neighbour with a capital makes it another name: of a test, of a place."""
+    return any(
+        asked.is_joined(min(place, other), max(place, other))
+        and asked.is_capital(other)
+        and not asked.words[other].text.isupper()
+        and asked.word(other) not in CALENDAR
+        and not (asked.begins_sentence(other) and asked.word(other) in OPENERS)
+        for other in (place - 1, place + 1)
+        if 0 <= other < len(asked.words) and not is_hebrew(asked.words[other].text)
+    )
+
+
+def _has_number_beside(word: AskedWord, text: str) -> bool:
+    before, after = text[: word.start], text[word.end :]
+    return bool(re.search(r"\d\s*$", before) or re.match(r",?\s*\d", after))
+
+
+def _fits_initial(hit: _Hit, bearer: _Bearer, asked: _Asked) -> bool:
+    """Say whether an initial beside the word, if there is one, is of the same client."""
+    for other in (hit.place - 1, hit.place + 1):
+        if not 0 <= other < len(asked.words):
+            continue
+        initial = asked.words[other]
+        behind = asked.text[initial.end : initial.end + 1]
+        is_initial = len(initial.text) == 1 and initial.text not in "aI" and behind in ".'’׳"
+        if not (is_initial and behind) and not (
+            len(initial.text) == 1 and initial.text.isupper() and initial.text not in "AI"
+        ):
+            continue
+        if not any(word[0] == initial.words[0] for word in bearer.words if word != hit.word):
+            return False
+    return True
