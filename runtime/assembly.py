@@ -13,8 +13,11 @@ from urllib.parse import unquote, urlsplit
 from runtime.access import Access
 from runtime.answering.answer import AnswerQuestion
 from runtime.answering.chat_chain import ChatChain
+from runtime.answering.reuse import Reuse
+from runtime.answering.search import Search
 from runtime.backfill import EmbedRecords
 from runtime.clock import SystemClock
+from runtime.embedding_spaces import EmbeddingSpaces
 from runtime.health import ChatProbe, DatabaseProbe, EmbedderProbe, HealthCheck, IndexProbe
 from runtime.logs import configure_logging, log_sink
 from runtime.metrics import open_metrics
@@ -125,14 +128,19 @@ async def open_services(
     clock = SystemClock()
     secrets = load_secrets()
     async with open_storage(settings, must_answer=False) as database:
+        cache = PostgresAnswerCache(database)
         ask = AnswerQuestion(
-            embedder=embedder,
-            passages=PostgresPassageStore(database),
+            search=Search(
+                spaces=EmbeddingSpaces(embedder),
+                passages=PostgresPassageStore(database),
+                text_search_fallback=settings.text_search_fallback,
+                emit=emit,
+            ),
+            reuse=Reuse(cache, settings, emit=emit),
             chat=ChatChain(
                 [chats[name] for name in settings.chat_providers], split=dict(settings.chat_split)
             ),
             extract=local.ExtractiveChatModel() if settings.extractive_fallback else None,
-            text_search_fallback=settings.text_search_fallback,
             clock=clock,
             emit=emit,
             guard_mode=settings.guard_mode,
@@ -159,7 +167,7 @@ async def open_services(
             access=access,
             records=PostgresRecordStore(database),
             settings_store=PostgresWorkspaceSettings(database),
-            cache=PostgresAnswerCache(database),
+            cache=cache,
             ask=ask,
             health=HealthCheck(probes, clock=clock),
             emit=emit,

@@ -17,6 +17,8 @@ from runtime.errors import (
 
 EMBEDDING_UNAVAILABLE: Final = "embedding_unavailable"
 CHAT_UNAVAILABLE: Final = "chat_unavailable"
+STALE_ANSWER: Final = "stale_answer"
+CACHE_UNAVAILABLE: Final = "cache_unavailable"
 """Source: the contract, `degraded`."""
 
 DONE_WITHOUT: Final = (

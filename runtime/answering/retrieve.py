@@ -7,21 +7,32 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal
 
+from runtime.answering.fusion import fuse
 from runtime.answering.time_shares import to_tell
 from runtime.errors import EmbeddingError, ProviderTimeout
-from runtime.messages import SearchScope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from runtime.messages import Embedded, EmbeddingModel, Passage, Question, RecordKey, Vector
+    from runtime.messages import (
+        Embedded,
+        EmbeddingModel,
+        Language,
+        Passage,
+        Question,
+        SearchScope,
+        Vector,
+    )
     from runtime.ports import Embedder, PassageStore
 
-PARTS_SEARCHED: Final = 8
-"""Passages searched for each one wanted: a long field has many parts, and only its best counts."""
+PARTS_SEARCHED: Final = 100
+"""Passages searched by meaning: a long field has many parts, and only its best counts."""
+FIELDS_SEARCHED: Final = 50
+"""Fields searched by words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +40,9 @@ class Found:
     """What a search found, best first, and what it had to do without."""
 
     passages: Sequence[Passage]
-    mode: Literal["vector", "text"]
+    mode: Literal["hybrid", "text"]
     embedding_tokens: int = 0
     degraded: tuple[str, ...] = ()
-
-
-def scope_of(question: Question) -> SearchScope:
-    """Return where the question may be answered from."""
-    return SearchScope(None if question.client_id is None else frozenset((question.client_id,)))
 
 
 async def embed_question(embedder: Embedder, text: str, *, share_s: float) -> Embedded:
@@ -69,28 +75,26 @@ async def retrieve(
     question: Question,
     vector: Vector,
     *,
+    text: str,
+    scope: SearchScope,
     model: EmbeddingModel,
+    language: Language,
 ) -> list[Passage]:
     """Return at most `max_results` passages, best first, each of another field of a record.
 
     Raises: RetrievalError, DatabaseUnavailable, StatementTimeout.
     """
-    found = await passages.search(
-        workspace_id,
-        vector,
-        model=model,
-        scope=scope_of(question),
-        limit=question.max_results * PARTS_SEARCHED,
+    by_words = await passages.search_text(workspace_id, text, scope=scope, limit=FIELDS_SEARCHED)
+    by_meaning = await passages.search(
+        workspace_id, vector, model=model, scope=scope, limit=PARTS_SEARCHED
     )
-    best: dict[tuple[RecordKey, str], Passage] = {}
-    for passage in sorted(found, key=lambda passage: -passage.similarity):
-        if passage.similarity >= question.min_similarity:
-            best.setdefault((passage.record, passage.field_name), passage)
-    return list(best.values())[: question.max_results]
+    fused = fuse(by_meaning, by_words, language=language)
+    near = (passage for passage in fused if passage.similarity >= question.min_similarity)
+    return list(islice(near, question.max_results))
 
 
 async def retrieve_by_words(
-    passages: PassageStore, workspace_id: UUID, question: Question
+    passages: PassageStore, workspace_id: UUID, question: Question, *, text: str, scope: SearchScope
 ) -> list[Passage]:
     """Return at most `max_results` passages that share words with the question, best first.
 
@@ -99,9 +103,4 @@ async def retrieve_by_words(
 
     Raises: DatabaseUnavailable, StatementTimeout.
     """
-    return await passages.search_text(
-        workspace_id,
-        question.text,
-        scope=scope_of(question),
-        limit=question.max_results,
-    )
+    return await passages.search_text(workspace_id, text, scope=scope, limit=question.max_results)

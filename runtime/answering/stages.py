@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 class Stages:
-    """Runs stages until `deadline_s` from now. `timings_ms` holds those that ended, however."""
+    """Runs stages until `deadline_s` from now.
+
+    `timings_ms` holds those that ended, however; one that ran twice, with both.
+    """
 
     def __init__(self, clock: Clock, *, deadline_s: float) -> None:
         self.timings_ms: dict[str, float] = {}
@@ -43,7 +46,8 @@ class Stages:
         try:
             yield
         finally:
-            self.timings_ms[name] = (self._clock.monotonic() - started_s) * 1000
+            took_ms = (self._clock.monotonic() - started_s) * 1000
+            self.timings_ms[name] = self.timings_ms.get(name, 0) + took_ms
 
     @asynccontextmanager
     async def held(self, name: str) -> AsyncIterator[None]:

@@ -10,22 +10,31 @@ from uuid import UUID
 
 from runtime.answering.answer import AnswerQuestion
 from runtime.answering.chat_chain import ChatChain
+from runtime.answering.reuse import Reuse
+from runtime.answering.search import Search
 from runtime.clock import ManualClock
+from runtime.embedding_spaces import EmbeddingSpaces
 from runtime.messages import (
     Answer,
     AnswerEvent,
     AnswerStarted,
+    AnswerToKeep,
+    CacheKey,
     CitationReady,
     EmbeddingModel,
     Passage,
     Question,
+    Recollection,
+    RememberedAnswer,
     SearchScope,
     SentenceReady,
     Vector,
+    WorkspaceSettings,
 )
 from runtime.ports import Clock
 from runtime.providers.fakes import FakeChatModel, FakeEmbedder
 from runtime.providers.local import ExtractiveChatModel
+from runtime.settings import Settings
 from runtime.telemetry import Event
 
 WORKSPACE = UUID(int=1)
@@ -42,6 +51,8 @@ class Shelf:
         self.passages: list[Passage] = []
         self.failure: Exception | None = None
         self.workspaces: list[UUID] = []
+        self.worded: list[Passage] | None = None
+        """What words find; None is what meaning finds."""
         self.texts: list[str] = []
 
     async def search(
@@ -61,7 +72,8 @@ class Shelf:
     ) -> list[Passage]:
         del scope, limit
         self.texts.append(question)
-        return self._find(workspace_id)
+        found = self._find(workspace_id)
+        return found if self.worded is None else self.worded
 
     def _find(self, workspace_id: UUID) -> list[Passage]:
         self.workspaces.append(workspace_id)
@@ -69,6 +81,78 @@ class Shelf:
         if self.failure is not None:
             raise self.failure
         return self.passages
+
+
+class Notebook:
+    """An answer cache that remembers what it was given, and what it was asked for."""
+
+    def __init__(self) -> None:
+        self.own = WorkspaceSettings()
+        self.space: str | None = None
+        self.kept: list[AnswerToKeep] = []
+        self.expired = False
+        self.hits: list[UUID] = []
+        self.failure: Exception | None = None
+        self.evicts = 0
+        self.bounds = (0.0, 0)
+
+    async def recall(self, workspace_id: UUID, key: CacheKey) -> Recollection:
+        self._fail()
+        assert workspace_id == WORKSPACE
+        found = [self._remembered(kept, 1) for kept in self.kept if kept.key == key]
+        return Recollection("now", self.own, self.space, found[-1] if found else None)
+
+    async def recall_similar(
+        self,
+        workspace_id: UUID,
+        partition: bytes,
+        vector: Vector,
+        *,
+        model: EmbeddingModel,
+        min_similarity: float,
+    ) -> list[RememberedAnswer]:
+        self._fail()
+        assert workspace_id == WORKSPACE
+        found = [
+            (float(kept.vector @ vector), kept)
+            for kept in self.kept
+            if kept.key.partition == partition
+            and kept.embedding_model == model.key
+            and kept.vector is not None
+        ]
+        found.sort(key=lambda each: -each[0])
+        return [
+            self._remembered(kept, similarity)
+            for similarity, kept in found
+            if similarity >= min_similarity
+        ]
+
+    async def count_hit(self, workspace_id: UUID, remembered_id: UUID) -> None:
+        self._fail()
+        assert workspace_id == WORKSPACE
+        self.hits.append(remembered_id)
+
+    async def keep(
+        self, workspace_id: UUID, kept: AnswerToKeep, *, ttl_s: float, max_entries: int
+    ) -> int:
+        self._fail()
+        assert workspace_id == WORKSPACE
+        self.bounds = (ttl_s, max_entries)
+        self.kept.append(kept)
+        return self.evicts
+
+    async def forget_all(self, workspace_id: UUID) -> int:
+        raise NotImplementedError
+
+    def _fail(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+    def _remembered(self, kept: AnswerToKeep, similarity: float) -> RememberedAnswer:
+        number = self.kept.index(kept)
+        return RememberedAnswer(
+            UUID(int=number), kept.question, kept.answer, similarity, self.expired
+        )
 
 
 class Practice:
@@ -80,6 +164,8 @@ class Practice:
         self.shelf = Shelf(self.clock)
         self.model = FakeChatModel()
         self.fallbacks: Sequence[FakeChatModel] = ()
+        self.cache = Notebook()
+        self.settings = Settings()
         self.split: dict[str, int] = {}
         self.may_search_text = True
         self.may_extract = True
@@ -87,11 +173,15 @@ class Practice:
 
     def open(self, clock: Clock | None = None) -> AnswerQuestion:
         return AnswerQuestion(
-            embedder=self.embedder,
-            passages=self.shelf,
+            search=Search(
+                spaces=EmbeddingSpaces(self.embedder),
+                passages=self.shelf,
+                text_search_fallback=self.may_search_text,
+                emit=self.events.append,
+            ),
+            reuse=Reuse(self.cache, self.settings, emit=self.events.append),
             chat=ChatChain((self.model, *self.fallbacks), split=self.split),
             extract=ExtractiveChatModel() if self.may_extract else None,
-            text_search_fallback=self.may_search_text,
             clock=clock or self.clock,
             emit=self.events.append,
             guard_mode="block",

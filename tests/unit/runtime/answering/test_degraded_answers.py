@@ -71,7 +71,7 @@ async def test_without_the_embedding_it_is_answered_by_words_and_says_so(
     assert answer.usage.embedding_tokens == 0
     assert practice.shelf.texts == ["How does she sleep?"]
     searched = PassagesSearched("text", duration_s=0.25, found=2)
-    assert practice.events == [searched, AnsweredDegraded("embedding_unavailable")]
+    assert practice.events[:2] == [searched, AnsweredDegraded("embedding_unavailable")]
 
 
 @both_forms

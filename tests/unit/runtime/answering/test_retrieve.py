@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from runtime.answering.retrieve import (
+    FIELDS_SEARCHED,
     PARTS_SEARCHED,
     embed_question,
     retrieve,
@@ -35,6 +36,7 @@ class Shelf:
 
     def __init__(self, *passages: Passage) -> None:
         self.passages = list(passages)
+        self.worded: list[Passage] = []
         self.asked: list[tuple[UUID, EmbeddingModel, SearchScope, int]] = []
         self.asked_in_words: list[tuple[UUID, str, SearchScope, int]] = []
 
@@ -55,11 +57,20 @@ class Shelf:
         self, workspace_id: UUID, question: str, *, scope: SearchScope, limit: int
     ) -> list[Passage]:
         self.asked_in_words.append((workspace_id, question, scope, limit))
-        return self.passages[:limit]
+        return self.worded[:limit]
 
 
 async def find(shelf: Shelf, question: Question) -> list[Passage]:
-    return await retrieve(shelf, UUID(int=1), question, VECTOR, model=MODEL)
+    return await retrieve(
+        shelf,
+        UUID(int=1),
+        question,
+        VECTOR,
+        text="the aim",
+        scope=THIS_CLIENT,
+        model=MODEL,
+        language="en",
+    )
 
 
 async def test_the_best_part_stands_for_its_field(make_passage: Callable[..., Passage]) -> None:
@@ -86,7 +97,15 @@ async def test_no_more_than_asked_for_the_best_first(make_passage: Callable[...,
 async def test_the_search_is_of_this_workspace_client_and_model_with_room_for_parts() -> None:
     shelf = Shelf()
     await find(shelf, Question("?", client_id=UUID(int=2), max_results=3))
-    assert shelf.asked == [(UUID(int=1), MODEL, THIS_CLIENT, 3 * PARTS_SEARCHED)]
+    assert shelf.asked == [(UUID(int=1), MODEL, THIS_CLIENT, PARTS_SEARCHED)]
+    assert shelf.asked_in_words == [(UUID(int=1), "the aim", THIS_CLIENT, FIELDS_SEARCHED)]
+
+
+async def test_what_only_words_find_is_found(make_passage: Callable[..., Passage]) -> None:
+    shelf = Shelf(make_passage("near", similarity=0.5))
+    shelf.worded = [make_passage("Quetiapine since May.", similarity=0.9)]
+    found = await find(shelf, Question("?"))
+    assert [passage.text for passage in found] == ["Quetiapine since May.", "near"]
 
 
 class ShortEmbedder(FakeEmbedder):
@@ -128,8 +147,14 @@ async def test_a_timeout_of_another_thing_is_not_taken_for_the_share() -> None:
 async def test_words_are_searched_in_this_workspace_and_client_whatever_the_similarity(
     make_passage: Callable[..., Passage],
 ) -> None:
-    shelf = Shelf(make_passage("Quetiapine.", similarity=0.1), make_passage("No more than asked."))
+    shelf = Shelf()
+    shelf.worded = [
+        make_passage("Quetiapine.", similarity=0.1),
+        make_passage("No more than asked."),
+    ]
     question = Question("On quetiapine?", UUID(int=2), max_results=1, min_similarity=0.9)
-    found = await retrieve_by_words(shelf, UUID(int=1), question)
-    assert found == shelf.passages[:1]
+    found = await retrieve_by_words(
+        shelf, UUID(int=1), question, text="On quetiapine?", scope=THIS_CLIENT
+    )
+    assert found == shelf.worded[:1]
     assert shelf.asked_in_words == [(UUID(int=1), "On quetiapine?", THIS_CLIENT, 1)]

@@ -1,0 +1,133 @@
+"""From a question to the passages that an answer may rest on: aim, embed, find.
+
+`answer.py` calls `Search`; between embedding and finding it looks for an earlier answer. How two
+rankings become one is `fusion.py`'s affair, what "nearest" means the store's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runtime.answering.degraded import DONE_WITHOUT, EMBEDDING_UNAVAILABLE
+from runtime.answering.retrieve import Found, embed_question, retrieve, retrieve_by_words
+from runtime.answering.time_shares import for_embedding
+from runtime.messages import SearchScope
+from runtime.telemetry import PassagesSearched
+
+if TYPE_CHECKING:
+    from datetime import date
+    from uuid import UUID
+
+    from runtime.answering.stages import Stages
+    from runtime.embedding_spaces import EmbeddingSpaces
+    from runtime.messages import EmbeddingModel, Language, Question, Vector
+    from runtime.ports import Embedder, PassageStore
+    from runtime.telemetry import Emit
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question that passed the guard: whose it is, its language, and the day it came."""
+
+    workspace_id: UUID
+    question: Question
+    language: Language
+    today: date
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What is looked for, and where. `by_name` says that clients named in `text` narrowed it."""
+
+    text: str
+    scope: SearchScope
+    by_name: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedAim:
+    """The aim in a vector space, and what that cost."""
+
+    vector: Vector
+    model: EmbeddingModel
+    tokens: int
+
+
+class Search:
+    """Searches, any number at once.
+
+    With `text_search_fallback` off, an embedding that fails is the question's error.
+    """
+
+    def __init__(
+        self,
+        *,
+        spaces: EmbeddingSpaces,
+        passages: PassageStore,
+        text_search_fallback: bool,
+        emit: Emit,
+    ) -> None:
+        self._spaces = spaces
+        self._passages = passages
+        self._text_search_fallback = text_search_fallback
+        self._emit = emit
+
+    async def aim(self, asked: Asked, stages: Stages) -> Aim:
+        """Return what to look for: the question, narrowed by what it names."""
+        del stages
+        question = asked.question
+        if question.client_id is not None:
+            return Aim(question.text, SearchScope(frozenset((question.client_id,))))
+        return Aim(question.text, SearchScope())
+
+    async def embed(self, aim: Aim, space: str | None, stages: Stages) -> EmbeddedAim | None:
+        """Return the aim's vector in this space, None where it cannot be had.
+
+        Raises: without the fallback, EmbeddingError, ProviderError, ActorUnavailable, Overloaded.
+        """
+        embedder = self._embedder_of(space)
+        if embedder is None:
+            return None
+        share_s = for_embedding(stages.remaining_s("embed"))
+        try:
+            with stages.measured("embed"):
+                embedded = await embed_question(embedder, aim.text, share_s=share_s)
+        except DONE_WITHOUT:
+            if not self._text_search_fallback:
+                raise
+            return None
+        return EmbeddedAim(embedded.vectors[0], embedder.model, embedded.tokens)
+
+    async def find(
+        self, asked: Asked, aim: Aim, embedded: EmbeddedAim | None, stages: Stages
+    ) -> Found:
+        """Find passages by meaning and words, or by words alone without a vector.
+
+        Raises: DeadlineExceeded, RetrievalError, DatabaseUnavailable, StatementTimeout.
+        """
+        question, workspace_id = asked.question, asked.workspace_id
+        async with stages.held("retrieve"):
+            if embedded is None:
+                passages = await retrieve_by_words(
+                    self._passages, workspace_id, question, text=aim.text, scope=aim.scope
+                )
+                found = Found(passages, "text", degraded=(EMBEDDING_UNAVAILABLE,))
+            else:
+                passages = await retrieve(
+                    self._passages,
+                    workspace_id,
+                    question,
+                    embedded.vector,
+                    text=aim.text,
+                    scope=aim.scope,
+                    model=embedded.model,
+                    language=asked.language,
+                )
+                found = Found(passages, "hybrid", embedding_tokens=embedded.tokens)
+        searched_s = stages.timings_ms["retrieve"] / 1000
+        self._emit(PassagesSearched(found.mode, duration_s=searched_s, found=len(passages)))
+        return found
+
+    def _embedder_of(self, space: str | None) -> Embedder | None:
+        return self._spaces.for_workspace(space)

@@ -1,0 +1,196 @@
+"""Questions while records change: no answer, cached or new, contradicts what was stored before it.
+
+On a real server, with the application's own flow: four writers edit, delete and add again, workers
+embed, and 32 askers repeat a few questions, so that most answers could come from the cache.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+import pytest
+
+from runtime.answering.answer import AnswerQuestion
+from runtime.answering.chat_chain import ChatChain
+from runtime.answering.reuse import Reuse
+from runtime.answering.search import Search
+from runtime.backfill import EmbedRecords, drain
+from runtime.clock import SystemClock
+from runtime.embedding_spaces import EmbeddingSpaces
+from runtime.messages import Answer, ChatEvent, ChatReply, ChatRequest, Client, Question, Session
+from runtime.providers.fakes import FakeEmbedder
+from runtime.settings import Settings
+from runtime.storage.answer_cache import PostgresAnswerCache
+from runtime.storage.jobs import EmbeddingJobs
+from runtime.storage.passages import PostgresPassageStore
+from runtime.storage.pool import Database, open_database
+from runtime.storage.records import PostgresRecordStore
+from tests.integration.conftest import Site
+
+WORKSPACE = UUID(int=1)
+ASKERS: Final = 32
+WRITES: Final = 40
+DAY = datetime(2026, 3, 1, tzinfo=UTC)
+NAMES = ("Dana", "Omer", "Ruth", "Yoav")
+
+
+class Reciting:
+    """A chat model that says every record it is given, each with its marker."""
+
+    provider, name = "fake", "reciting"
+
+    async def chat(self, request: ChatRequest, *, timeout_s: float) -> ChatReply:
+        del timeout_s
+        await asyncio.sleep(0)
+        said = [f"{document.text} [{document.marker}]" for document in request.documents]
+        return ChatReply("\n".join(said), self.provider, self.name, 1, 1)
+
+    async def stream(
+        self, request: ChatRequest, *, timeout_s: float
+    ) -> AsyncGenerator[ChatEvent, None]:
+        yield await self.chat(request, timeout_s=timeout_s)
+
+
+@dataclass(slots=True)
+class Note:
+    """One session that a writer changes again and again; version 0 is its absence."""
+
+    client: Client
+    session_id: UUID
+    begun: int = 0
+    """The last version whose writing has begun."""
+    stored: int = 0
+    """The last version whose writing has ended."""
+    absent: set[int] = field(default_factory=lambda: {0})
+    """The versions in which there is no note."""
+
+    def text(self, version: int) -> str:
+        return f"{self.client.name} takes dose number {version} of the tablets."
+
+    def may_show(self, shown: int | None, *, since: int) -> bool:
+        """Say whether a version stood at some time from `since` until now."""
+        versions = range(since, self.begun + 1)
+        if shown is None:
+            return any(version in self.absent for version in versions)
+        return shown in versions and shown not in self.absent
+
+
+class World:
+    def __init__(self, database: Database) -> None:
+        self.notes = [
+            Note(Client(UUID(int=10 + n), name), UUID(int=20 + n)) for n, name in enumerate(NAMES)
+        ]
+        self.records = PostgresRecordStore(database)
+        self.embedder = FakeEmbedder()
+        self.queue = EmbedRecords(
+            EmbeddingJobs(database), self.embedder, clock=SystemClock(), emit=lambda _: None
+        )
+        self.writing = asyncio.Event()
+        self.uses: Counter[str] = Counter()
+        self.ask = AnswerQuestion(
+            search=Search(
+                spaces=EmbeddingSpaces(self.embedder),
+                passages=PostgresPassageStore(database),
+                text_search_fallback=True,
+                emit=lambda _: None,
+            ),
+            reuse=Reuse(PostgresAnswerCache(database), Settings(), emit=lambda _: None),
+            chat=ChatChain([Reciting()]),
+            extract=None,
+            clock=SystemClock(),
+            emit=lambda _: None,
+            guard_mode="off",
+        )
+
+    async def write(self, note: Note) -> None:
+        """Change the note `WRITES` times; each fourth time it is deleted."""
+        for version in range(1, WRITES + 1):
+            if version % 4 == 0:
+                note.absent.add(version)
+            note.begun = version
+            if version in note.absent:
+                await self.records.delete_session(WORKSPACE, note.session_id)
+            else:
+                session = Session(note.session_id, note.client.id, DAY, plan=note.text(version))
+                await self.records.put_session(WORKSPACE, session)
+            note.stored = version
+
+    async def embed(self) -> None:
+        while True:
+            await drain(self.queue)
+            await asyncio.sleep(0)
+
+    async def keep_asking(self, number: int) -> None:
+        """Ask until the writers are done: about one client, by its id, or about all."""
+        while not self.writing.is_set():
+            note = self.notes[number % len(NAMES)] if number % 8 < 4 else None
+            await self.ask_once(note)
+
+    async def ask_once(self, note: Note | None) -> None:
+        since = [each.stored for each in self.notes]
+        client_id = None if note is None else note.client.id
+        question = Question(
+            "Which dose number of the tablets is taken?",
+            client_id=client_id,
+            min_similarity=0,
+            max_results=10,
+        )
+        answer = await self.ask(WORKSPACE, question, deadline_s=60)
+        self.uses[answer.cache] += 1
+        for each, before in zip(self.notes, since, strict=True):
+            if note in (None, each):
+                shown = version_of(each, answer)
+                assert each.may_show(shown, since=before), (
+                    f"{each.client.name}: version {shown} ({answer.cache}) was shown, "
+                    f"{before} was stored before, {each.begun} begun since"
+                )
+
+
+def version_of(note: Note, answer: Answer) -> int | None:
+    found = re.search(rf"{note.client.name} takes dose number (\d+) ", answer.text)
+    return int(found[1]) if found else None
+
+
+@pytest.fixture
+async def world(site: Site) -> AsyncGenerator[World, None]:
+    async with await open_database(
+        site.runtime_url, pool_size=12, statement_timeout_s=30
+    ) as database:
+        world = World(database)
+        for note in world.notes:
+            await world.records.put_client(WORKSPACE, note.client)
+        yield world
+
+
+async def test_no_answer_contradicts_the_records_as_they_stood_when_it_was_asked(
+    world: World,
+) -> None:
+    async with asyncio.TaskGroup() as group:
+        worker = group.create_task(world.embed())
+        askers = [group.create_task(world.keep_asking(number)) for number in range(ASKERS)]
+        async with asyncio.TaskGroup() as writers:
+            for note in world.notes:
+                writers.create_task(world.write(note))
+        world.writing.set()
+        await asyncio.gather(*askers)
+        worker.cancel()
+    assert world.uses["exact"] > 0, "the cache had a part in it"
+    assert world.uses["miss"] > 0, "and so had the records"
+
+
+async def test_once_nothing_changes_any_more_the_same_question_is_answered_from_the_cache(
+    world: World,
+) -> None:
+    [first, *_] = world.notes
+    await world.write(first)
+    await drain(world.queue)
+    await world.ask_once(first)
+    await world.ask_once(first)
+    assert world.uses == {"miss": 1, "exact": 1}

@@ -1,0 +1,255 @@
+"""When an answer given before serves again, and which are kept: the whole flow over twins."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from runtime.errors import CircuitOpen, DatabaseUnavailable, StatementTimeout
+from runtime.messages import (
+    Answer,
+    Question,
+    Turn,
+    WorkspaceSettings,
+)
+from runtime.providers.fakes import FakeChatModel
+from runtime.settings import Settings
+from runtime.telemetry import AnsweredDegraded, CacheAsked, CacheEvicted
+from tests.unit.runtime.answering.practice import ASKED, Form, Hold, Practice
+
+CHAT_DOWN = CircuitOpen("fake", "scripted", "chat", "open", 42.0)
+LOOSE = WorkspaceSettings(cache_similarity=0.0)
+both_forms = pytest.mark.parametrize("form", ["whole", "stream"])
+
+
+def asked_of_cache(practice: Practice) -> list[str]:
+    return [event.result for event in practice.events if isinstance(event, CacheAsked)]
+
+
+# --- The very same question -------------------------------------------------------------------
+
+
+@both_forms
+async def test_the_same_question_is_answered_once(practice: Practice, form: Form) -> None:
+    first = await practice.ask(form)
+    again = await practice.ask(form, replace(ASKED, text=f"  {ASKED.text.upper()} "))
+    assert (first.cache, again.cache, again.cache_similarity) == ("miss", "exact", None)
+    assert (again.text, again.citations) == (first.text, first.citations)
+    assert len(practice.model.requests) == len(practice.embedder.calls) == 1
+    assert again.usage.input_tokens == again.usage.embedding_tokens == 0
+    assert set(again.timings_ms) == {"guard", "cache"}
+    assert asked_of_cache(practice) == ["not_found", "exact"]
+    assert practice.cache.hits == [UUID(int=0)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(ASKED, client_id=UUID(int=9)),
+        replace(ASKED, max_results=4),
+        replace(ASKED, min_similarity=0.31),
+        replace(ASKED, history=(Turn("user", "Hello"),)),
+        replace(ASKED, text=f"{ASKED.text} Or not?"),
+    ],
+    ids=["client", "max_results", "min_similarity", "history", "wording"],
+)
+async def test_whatever_changes_an_answer_makes_another_question_of_it(
+    practice: Practice, other: Question
+) -> None:
+    await practice.ask()
+    assert (await practice.ask(question=other)).cache == "miss"
+
+
+async def test_another_day_makes_another_question_of_it(practice: Practice) -> None:
+    await practice.ask()
+    practice.clock.advance(86_400)
+    assert (await practice.ask()).cache == "miss"
+
+
+async def test_another_model_makes_another_question_of_it(practice: Practice) -> None:
+    await practice.ask()
+    practice.fallbacks = [FakeChatModel(provider="second")]
+    assert (await practice.ask()).cache == "miss"
+
+
+@pytest.mark.parametrize("where", ["configuration", "workspace", "question"])
+async def test_switched_off_it_neither_serves_nor_keeps(practice: Practice, where: str) -> None:
+    await practice.ask()
+    question = ASKED
+    if where == "configuration":
+        practice.settings = Settings(cache_enabled=False)
+    elif where == "workspace":
+        practice.cache.own = WorkspaceSettings(cache_enabled=False)
+    else:
+        question = replace(ASKED, use_cache=False)
+    answer = await practice.ask(question=question)
+    assert (answer.cache, len(practice.model.requests)) == ("off", 2)
+    assert len(practice.cache.kept) == 1
+    assert asked_of_cache(practice) == ["not_found", "off"]
+
+
+async def test_an_expired_answer_is_not_served_while_a_model_answers(practice: Practice) -> None:
+    await practice.ask()
+    practice.cache.expired = True
+    assert (await practice.ask()).cache == "miss"
+    assert asked_of_cache(practice)[-1] == "expired"
+
+
+# --- The same in other words ------------------------------------------------------------------
+
+
+@both_forms
+async def test_a_question_that_asks_the_same_is_served_what_was_said(
+    practice: Practice, form: Form, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.answering.reuse.asks_the_same", lambda *_: True)
+    practice.cache.own = LOOSE
+    first = await practice.ask(form)
+    again = await practice.ask(form, Question("In what way does she sleep?"))
+    assert (again.cache, again.text) == ("semantic", first.text)
+    assert again.cache_similarity is not None
+    assert 0 < again.cache_similarity < 1
+    assert again.usage.embedding_tokens > 0
+    assert len(practice.model.requests) == 1
+
+
+async def test_what_the_gate_refuses_is_answered_anew(practice: Practice) -> None:
+    practice.cache.own = LOOSE
+    await practice.ask(question=Question("Does she report pain?"))
+    answer = await practice.ask(question=Question("Does she deny pain?"))
+    assert (answer.cache, len(practice.model.requests)) == ("miss", 2)
+    assert asked_of_cache(practice) == ["not_found", "gate"]
+
+
+async def test_what_is_less_alike_than_the_workspace_asks_is_not_looked_at(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.answering.reuse.asks_the_same", lambda *_: True)
+    practice.cache.own = WorkspaceSettings(cache_similarity=1.0)
+    await practice.ask()
+    assert (await practice.ask(question=Question("In what way does she sleep?"))).cache == "miss"
+
+
+# --- Nothing but sound answers is kept ---------------------------------------------------------
+
+
+async def test_what_is_kept_says_what_it_was_made_of(practice: Practice) -> None:
+    question = replace(ASKED, client_id=UUID(int=7))
+    practice.cache.own = WorkspaceSettings(cache_ttl_seconds=60, cache_max_entries=3)
+    practice.cache.evicts = 2
+    answer = await practice.ask(question=question)
+    [kept] = practice.cache.kept
+    assert (kept.question, kept.answer, kept.as_of) == (ASKED.text, answer, "now")
+    assert kept.clients == frozenset((UUID(int=7),))
+    assert not kept.by_name
+    assert kept.embedding_model == practice.embedder.model.key
+    assert float(np.linalg.norm(kept.vector)) == pytest.approx(1)
+    assert practice.cache.bounds == (60.0, 3)
+    assert CacheEvicted("capacity", 2) in practice.events
+
+
+async def test_a_degraded_answer_is_not_kept(practice: Practice) -> None:
+    practice.model.replies = [CHAT_DOWN]
+    assert (await practice.ask()).degraded == ("chat_unavailable",)
+    assert practice.cache.kept == []
+
+
+async def test_an_answer_with_a_warning_is_not_kept(practice: Practice) -> None:
+    practice.model.replies = ["Sleeps badly. [1] [7]"]
+    assert (await practice.ask()).warnings == ("unknown_marker",)
+    assert practice.cache.kept == []
+
+
+async def test_a_failed_question_keeps_nothing(practice: Practice) -> None:
+    practice.model.replies = [CHAT_DOWN]
+    practice.may_extract = False
+    with pytest.raises(CircuitOpen):
+        await practice.ask()
+    assert practice.cache.kept == []
+
+
+# --- A cache that fails ------------------------------------------------------------------------
+
+
+@both_forms
+async def test_a_cache_that_is_down_costs_the_answer_nothing_else(
+    practice: Practice, form: Form
+) -> None:
+    practice.cache.failure = StatementTimeout("the statement took too long")
+    answer = await practice.ask(form)
+    assert (answer.text, answer.cache) == ("Sleeps badly. [1]", "off")
+    assert answer.degraded == ("cache_unavailable",)
+    assert asked_of_cache(practice) == ["unavailable"]
+
+
+async def test_a_hit_that_cannot_be_counted_serves_all_the_same(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await practice.ask()
+
+    async def fail(*_: object) -> None:
+        message = "the connection was lost"
+        raise DatabaseUnavailable(message)
+
+    monkeypatch.setattr(practice.cache, "count_hit", fail)
+    assert (await practice.ask()).cache == "exact"
+
+
+# --- Every chat provider down -------------------------------------------------------------------
+
+
+@both_forms
+async def test_an_expired_answer_serves_where_no_model_answers_and_says_so(
+    practice: Practice, form: Form
+) -> None:
+    first = await practice.ask(form)
+    practice.cache.expired = True
+    practice.model.replies = [CHAT_DOWN]
+    answer = await practice.ask(form)
+    assert (answer.text, answer.cache) == (first.text, "stale")
+    assert answer.degraded == ("stale_answer",)
+    assert AnsweredDegraded("stale_answer") in practice.events
+    assert asked_of_cache(practice) == ["not_found", "stale"]
+    assert len(practice.cache.kept) == 1
+
+
+async def test_a_stale_answer_serves_without_an_extract_too(practice: Practice) -> None:
+    await practice.ask()
+    practice.cache.expired = True
+    practice.may_extract = False
+    practice.model.replies = [CHAT_DOWN]
+    assert (await practice.ask()).cache == "stale"
+
+
+# --- Asked twice at once ------------------------------------------------------------------------
+
+
+async def test_a_question_asked_twice_at_once_is_answered_once(practice: Practice) -> None:
+    practice.model.hold = hold = Hold()
+    asking = practice.open()
+    tasks = [asyncio.create_task(ask(asking)) for _ in range(5)]
+    await hold.reached.wait()
+    hold.set()
+    answers = await asyncio.gather(*tasks)
+    assert sorted(answer.cache for answer in answers) == ["exact"] * 4 + ["miss"]
+    assert len(practice.model.requests) == 1
+
+
+async def test_the_first_ones_leaving_does_not_end_the_second(practice: Practice) -> None:
+    practice.model.hold = hold = Hold()
+    asking = practice.open()
+    first = asyncio.create_task(ask(asking))
+    await hold.reached.wait()
+    second = asyncio.create_task(ask(asking))
+    first.cancel()
+    hold.set()
+    assert (await second).cache == "miss"
+
+
+async def ask(asking: object) -> Answer:
+    answer: Answer = await asking(UUID(int=1), ASKED, deadline_s=9)  # type: ignore[operator]
+    return answer
