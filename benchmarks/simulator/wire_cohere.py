@@ -6,6 +6,7 @@ Source: docs.cohere.com/v2/reference/embed, …/chat, …/chat-stream, …/error
 from __future__ import annotations
 
 import base64
+import re
 from typing import Final
 
 import numpy as np
@@ -36,6 +37,8 @@ OWN_DIMENSIONS: Final = {
     "embed-multilingual-light-v3.0": 384,
 }
 
+_MARKER: Final = re.compile(r" ?\[(\d+)\]")
+_ELEMENT: Final = "<record-document"
 _ENCODINGS: Final[dict[str, Encoding]] = {"base64": "base64", "float": "float"}
 
 
@@ -72,9 +75,11 @@ class CohereWire:
 
         Raises: BadCall.
         """
+        *turns, question = turns_of(body.get("messages"))
+        documents = _documents_of(body.get("documents"))
         return ChatCall(
             model_of(body, deployment),
-            turns_of(body.get("messages")),
+            (*turns, documents + question),
             positive(body.get("max_tokens"), "max_tokens"),
             stream=body.get("stream") is True,
             include_usage=True,
@@ -97,33 +102,27 @@ class CohereWire:
         }
 
     def answered(self, call: ChatCall, reply: Reply) -> Json:
-        """Return the whole answer."""
-        del call
+        """Return the whole answer; what it cites stands beside the text, as Cohere has it."""
+        said = _Said(call)
+        citations = [told for piece in reply.pieces for told in said.add(piece)[1]]
+        content: Json = [{"type": "text", "text": said.text}]
+        message: dict[str, Json] = {"role": "assistant", "content": content}
         return {
             "id": _id(reply.number),
             "finish_reason": _finish(reply),
-            "message": {"role": "assistant", "content": [{"type": "text", "text": reply.text}]},
+            "message": {**message, "citations": citations} if citations else message,
             "usage": _usage(reply),
         }
 
     def streamed(self, call: ChatCall, reply: Reply) -> EventStream:
-        """Return the answer as events."""
-        del call
+        """Return the answer as events; a citation is told once its sentence is."""
+        said = _Said(call)
         opening: Json = {"message": {"content": {"type": "text", "text": ""}}}
         start: Json = {"message": {"role": "assistant", "content": [], "tool_plan": ""}}
         return EventStream(
             typed_event({"type": "message-start", "id": _id(reply.number), "delta": start})
             + typed_event({"type": "content-start", "index": 0, "delta": opening}),
-            tuple(
-                typed_event(
-                    {
-                        "type": "content-delta",
-                        "index": 0,
-                        "delta": {"message": {"content": {"text": piece}}},
-                    }
-                )
-                for piece in reply.pieces
-            ),
+            tuple(_events(*said.add(piece)) for piece in reply.pieces),
             typed_event({"type": "content-end", "index": 0})
             + typed_event(
                 {
@@ -151,6 +150,63 @@ class CohereWire:
     def headers(self, number: int) -> dict[str, str]:
         """Return a request's id."""
         return {"x-debug-trace-id": f"simulated-{number}"}
+
+
+class _Said:
+    """The text of an answer so far: the markers of documents leave it and become citations.
+
+    Those of records that the caller wrote into the prompt are text, as any other.
+    """
+
+    def __init__(self, call: ChatCall) -> None:
+        self.text = ""
+        self._has_documents = call.turns[-1].startswith(_ELEMENT)
+        self._cited_up_to = 0
+
+    def add(self, piece: str) -> tuple[str, list[Json]]:
+        """Return the piece without markers, and what the sentence that it ends cites."""
+        markers = _MARKER.findall(piece) if self._has_documents else []
+        plain = _MARKER.sub("", piece).rstrip() if markers else piece
+        self.text += plain
+        if not markers:
+            return plain, []
+        sources: list[Json] = [{"type": "document", "id": each} for each in markers]
+        start, self._cited_up_to = self._cited_up_to, len(self.text)
+        told: Json = {
+            "start": start,
+            "end": len(self.text),
+            "text": self.text[start:],
+            "sources": sources,
+            "type": "TEXT_CONTENT",
+        }
+        return plain, [told]
+
+
+def _events(text: str, citations: list[Json]) -> bytes:
+    delta: Json = {"message": {"content": {"text": text}}}
+    events = typed_event({"type": "content-delta", "index": 0, "delta": delta})
+    for at, citation in enumerate(citations):
+        told: Json = {"message": {"citations": citation}}
+        events += typed_event({"type": "citation-start", "index": at, "delta": told})
+        events += typed_event({"type": "citation-end", "index": at})
+    return events
+
+
+def _documents_of(value: Json) -> str:
+    """Return the documents as the simulated model reads records, in elements of the prompt.
+
+    Raises: BadCall.
+    """
+    elements = []
+    for each in value if isinstance(value, list) else []:
+        data = each.get("data") if isinstance(each, dict) else None
+        if not isinstance(each, dict) or not isinstance(data, dict):
+            raise BadCall(400, "the simulator takes documents with an id and data")
+        text = " ".join(str(said) for name, said in data.items() if name != "title")
+        elements.append(
+            f'<record-document n="{each.get("id")}" about="">\n{text}\n</record-document>'
+        )
+    return "\n".join(elements)
 
 
 def _id(number: int) -> str:

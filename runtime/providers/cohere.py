@@ -37,10 +37,11 @@ from runtime.messages import (
     TextDelta,
 )
 from runtime.ports import Clock
-from runtime.providers.cohere_errors import translated
+from runtime.providers.cohere_citations import CitedSpan, MarkerWeaver, with_markers
+from runtime.providers.cohere_errors import MalformedEventError, translated
 from runtime.providers.embedding_calls import embed_in_calls, unit_rows
 from runtime.providers.options import ProviderOptions
-from runtime.providers.prompt import messages_with_records
+from runtime.providers.prompt import messages_beside_records
 
 PROVIDER: Final = "cohere"
 TEXTS_PER_CALL: Final = 96
@@ -151,7 +152,7 @@ class CohereEmbedder:
 
 
 class CohereChat:
-    """A `ChatModel` on `v2/chat`."""
+    """A `ChatModel` on `v2/chat`. What the vendor cites beside its text becomes markers in it."""
 
     def __init__(
         self,
@@ -177,12 +178,15 @@ class CohereChat:
                 response = await self._client.chat(
                     model=self.name,
                     messages=_messages(request),
+                    documents=_documents(request) or OMIT,
                     temperature=request.temperature,
                     max_tokens=request.max_tokens,
                     request_options=_ONE_ATTEMPT,
                 )
             content = response.message.content or []
             text = "".join(item.text for item in content if item.type == "text")
+            cited = (_span(citation) for citation in response.message.citations or [])
+            text = with_markers(text, [span for span in cited if span])
             return self._reply(text, response.finish_reason, response.usage)
 
     async def stream(
@@ -196,12 +200,14 @@ class CohereChat:
         events = self._client.chat_stream(
             model=self.name,
             messages=_messages(request),
+            documents=_documents(request) or OMIT,
             temperature=request.temperature,
             max_tokens=request.max_tokens,
             request_options=_ONE_ATTEMPT,
         )
         assert isinstance(events, AsyncGenerator)
         pieces: list[str] = []
+        weaver = MarkerWeaver()
         async with aclosing(events):
             while True:
                 # The limit is around each wait: around the loop it would interrupt the reader.
@@ -210,17 +216,17 @@ class CohereChat:
                         event = await anext(events, None)
                     if event is None:
                         raise self._bad("the stream ended without its end event")
+                    piece = _news(event, weaver)
+                    pieces.append(piece)
                     if event.type == "message-end":
                         reply = self._reply(
                             "".join(pieces), event.delta.finish_reason, event.delta.usage
                         )
                         break
-                    piece = (
-                        event.delta.message.content.text if event.type == "content-delta" else ""
-                    )
                 if piece:
-                    pieces.append(piece)
                     yield TextDelta(piece)
+        if piece:
+            yield TextDelta(piece)
         yield reply
 
     def _reply(self, text: str, finish_reason: str | None, usage: cohere.Usage | None) -> ChatReply:
@@ -260,7 +266,50 @@ def _client(http: httpx.AsyncClient, api_key: SecretStr, base_url: str) -> coher
 
 def _messages(request: ChatRequest) -> list[cohere.ChatMessageV2]:
     messages: list[cohere.ChatMessageV2] = [cohere.SystemChatMessageV2(content=request.system)]
-    for message in messages_with_records(request):
+    for message in messages_beside_records(request):
         kind = cohere.UserChatMessageV2 if message.role == "user" else cohere.AssistantChatMessageV2
         messages.append(kind(content=message.content))
     return messages
+
+
+def _documents(request: ChatRequest) -> list[cohere.Document]:
+    """Return the records for the place that the vendor has for them, which it can cite."""
+    return [
+        cohere.Document(
+            id=str(document.marker), data={"title": document.heading, "snippet": document.text}
+        )
+        for document in request.documents
+    ]
+
+
+def _news(event: cohere.V2ChatStreamResponse, weaver: MarkerWeaver) -> str:
+    """Return what this event makes final of the answer's text.
+
+    Raises: MalformedEventError.
+    """
+    if event.type == "content-delta":
+        message = event.delta.message if event.delta else None
+        content = message.content if message else None
+        if content is None:
+            raise MalformedEventError
+        return weaver.add(content.text or "")
+    if event.type == "citation-start":
+        told = event.delta.message if event.delta else None
+        citation = told.citations if told else None
+        span = _span(citation) if citation else None
+        return weaver.cite(span) if span else ""
+    return weaver.finish() if event.type == "message-end" else ""
+
+
+def _span(citation: cohere.Citation) -> CitedSpan | None:
+    """Return where the text rests on which documents; None of a citation that names none of ours.
+
+    One of thinking or of a plan is about no part of the text.
+    """
+    if citation.start is None or citation.end is None or not citation.sources:
+        return None
+    if citation.type not in {None, "TEXT_CONTENT"}:
+        return None
+    ids = [source.id or "" for source in citation.sources if source.type == "document"]
+    markers = tuple(int(each) for each in ids if each.isascii() and each.isdigit())
+    return CitedSpan(citation.start, citation.end, markers)
