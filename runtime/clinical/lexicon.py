@@ -15,7 +15,7 @@ from typing import Final
 
 from runtime.clinical.words import Word, words_of
 
-_FOLDER: Final = Path(__file__).parent / "lexicons"
+FOLDER: Final = Path(__file__).parent / "lexicons"
 _PREFIX: Final = re.compile(r"ו?(?:לכש|כש|מש|ש)?[במלכ]?ה?")
 """What may be written onto a Hebrew word; shorter runs of it are tried first."""
 _SHORTEST_REST: Final = 2
@@ -50,10 +50,6 @@ class Lexicon:
                     return Found(meaning, 1 + len(rest), prefix)
         return None
 
-    def holds(self, word: str) -> bool:
-        """Return whether some form begins with exactly this word."""
-        return word in self._by_first
-
 
 @cache
 def prefixes(word: str) -> tuple[str, ...]:
@@ -72,7 +68,7 @@ def lexicon(name: str) -> Lexicon:
 def read_rows(name: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Return the meaning and the words of each form in a file, in its order."""
     rows = []
-    for line in (_FOLDER / f"{name}.txt").read_text("utf-8").splitlines():
+    for line in (FOLDER / f"{name}.txt").read_text("utf-8").splitlines():
         if line.startswith("#") or not line.strip():
             continue
         meaning, _, forms = line.partition(": ")

@@ -66,12 +66,13 @@ def read(text: str) -> list[Mention]:
     mentions: list[Mention] = []
     at = 0
     while at < len(words):
-        mentions.append(_read_at(words, at))
+        mentions.append(read_mention(words, at))
         at += len(mentions[-1].words)
     return mentions
 
 
-def _read_at(words: Sequence[Word], at: int) -> Mention:
+def read_mention(words: Sequence[Word], at: int) -> Mention:
+    """Return what the words from this place on mention."""
     for kind, recognise in _QUANTITIES:
         read_off = recognise(words, at)
         if read_off is not None:

@@ -27,6 +27,8 @@ _LETTERS: Final = str.maketrans(
     }
 )
 _FRACTION: Final = re.compile("(\\d?)([\u00bc\u00bd\u00be])")
+_RAISED: Final = re.compile("[\u00b2\u00b3\u00b9\u2070-\u209c]+")
+_OTHER_FRACTION: Final = re.compile("[\u2150-\u215f\u2189\u2460-\u249b]")
 _DECIMALS: Final = {"\u00bc": ".25", "\u00bd": ".5", "\u00be": ".75"}
 _TOKEN: Final = re.compile(
     r"""
@@ -69,6 +71,9 @@ class Word:
 def fold(text: str) -> str:
     """Return the text with one form of each letter, quote and dash, without niqqud. Idempotent."""
     text = _FRACTION.sub(lambda m: (m[1] or "0") + _DECIMALS[m[2]], text)
+    # What NFKC would join to the digits beside it: `10²` is not 102.
+    text = _RAISED.sub(lambda m: f"^{unicodedata.normalize('NFKC', m[0])} ", text)
+    text = _OTHER_FRACTION.sub(r" \g<0> ", text)
     text = unicodedata.normalize("NFKC", text)
     return unicodedata.normalize("NFC", _INVISIBLE.sub("", text)).translate(_LETTERS)
 

@@ -1,0 +1,228 @@
+"""An English question in one form for all the wordings that surely ask the same.
+
+A word keeps its place and itself, unless a table says that another means the same; auxiliaries
+become the tense they mark. So nothing is lost that the tables do not know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Final
+
+from runtime.clinical.forms import Form, Item, move_adjunct
+from runtime.clinical.lexicon import FOLDER, lexicon
+from runtime.clinical.reading import read_mention
+from runtime.clinical.words import Word, listed, words_of
+
+_TENSES: Final = {
+    **dict.fromkeys(("do", "does"), "present"), "did": "past",
+    **dict.fromkeys(("is", "are", "am"), "is"), **dict.fromkeys(("was", "were"), "was"),
+    **dict.fromkeys(("has", "have"), "perfect"), "had": "past perfect",
+}  # fmt: skip
+_PRONOUNS: Final = {
+    **dict.fromkeys(listed("he him his"), "he"), **dict.fromkeys(listed("she her hers"), "she"),
+    **dict.fromkeys(listed("they them their theirs"), "they"),
+    **dict.fromkeys(listed("i me my mine"), "i"), **dict.fromkeys(listed("you your yours"), "you"),
+    **dict.fromkeys(listed("we us our ours"), "we"),
+}  # fmt: skip
+_NOUN_FOLLOWS: Final = frozenset(
+    listed("the a an his her their my our your 's of this that any no")
+)
+_HABITUAL: Final = frozenset(("take", "use", "live", "work", "study", "suffer", "experience"))
+"""Of these, `is taking` says what `takes` does."""
+_TELLING: Final = frozenset(
+    listed("say tell describe talk discuss plan want decide agree think know")
+)
+_LINKS: Final = frozenset(
+    listed(
+        "that because when before after while if since until who whether and or but than why how"
+    )
+)
+_BE: Final = frozenset(("is", "was"))
+_HAVE: Final = frozenset(("perfect", "past perfect"))
+_IN: Final = frozenset(("in", "on", "at", "during", "over", "within"))
+_FLOATING: Final = ("previous ", "last ", "this ", "day ")
+_VOWELS: Final = "aeiou"
+
+
+def read_english(text: str) -> Form:
+    """Return the form of a normalised question."""
+    reader = _Reader(words_of(text))
+    return reader.read()
+
+
+@dataclass(slots=True)
+class _Reader:
+    words: list[Word]
+    items: list[Item] = field(default_factory=list)
+    tenses: list[str] = field(default_factory=list)
+    aux: str = ""
+    """The tense of an auxiliary whose verb has not come yet."""
+
+    def read(self) -> Form:
+        """Return the form of all words."""
+        at = 0
+        while at < len(self.words):
+            at += self._read_at(at)
+        self._drop_now()
+        items = move_adjunct(
+            self.items,
+            tells=any(item[0] == "verb" and item[1].rstrip("+") in _TELLING for item in self.items),
+            links=any(item in _LINK_ITEMS for item in self.items[1:]),
+        )
+        return Form("en", tuple(items), tuple(self.tenses))
+
+    def _read_at(self, at: int) -> int:
+        word = self.words[at]
+        if word.text in {",", "-", '"'} or (at == 0 and word.text in {"if", "whether"}):
+            return 1
+        phrase = lexicon("questions.en").find(self.words, at)
+        taken = self._read_verb(at) if phrase is None or phrase.length == 1 else 0
+        if taken:
+            return taken
+        if phrase is not None:
+            if phrase.meaning != "-":
+                kind = "adjunct" if phrase.meaning.startswith("session ") else "word"
+                self.items.append((kind, phrase.meaning))
+            return phrase.length
+        return self._read_auxiliary(at) or self._read_mention(at)
+
+    def _read_auxiliary(self, at: int) -> int:
+        text = self.words[at].text
+        if text in _TENSES:
+            self.aux = _TENSES[text]
+            self.tenses.append(self.aux)
+            return 1
+        if text in _PRONOUNS:
+            self.items.append(("pronoun", _PRONOUNS[text]))
+            return 1
+        if text == "on" and self._is_medicated(at):
+            if self.tenses[-1] == "is":
+                self.tenses[-1] = "present"
+            self.items.append(("verb", "take"))
+            self.aux = ""
+            return 1
+        return 0
+
+    def _is_medicated(self, at: int) -> bool:
+        """Tell `is she on sertraline`, `what medication is she on` from any other `on`."""
+        if self.aux not in _BE or not self.items or self.items[-1][0] not in {"pronoun", "person"}:
+            return False
+        if at + 1 == len(self.words):
+            return ("word", "medication") in self.items
+        after = read_mention(self.words, at + 1)
+        return after.kind == "medication"
+
+    def _read_verb(self, at: int) -> int:
+        forms = verb_forms()
+        text = self.words[at].text
+        pair = f"{text} {self.words[at + 1].text}" if at + 1 < len(self.words) else ""
+        for form, length in ((pair, 2), (text, 1)):
+            if form in forms and not self._is_noun(at):
+                if text in _TENSES and not self._is_main_verb(at):
+                    return 0
+                self._add_verb(*forms[form], after_to=bool(at) and self.words[at - 1].text == "to")
+                return length
+        return 0
+
+    def _is_noun(self, at: int) -> bool:
+        return bool(at) and self.words[at - 1].text in _NOUN_FOLLOWS
+
+    def _is_main_verb(self, at: int) -> bool:
+        """Tell `did she have`, `she had a fall` from `had she fallen`: by what is left over."""
+        if self.words[at].text in {"is", "are", "am", "was", "were"}:
+            return False
+        if self.aux:
+            return True
+        following = self.words[at + 1 : at + 5]
+        if self.words[at].text in {"do", "does", "did"} or not self.items:
+            return False
+        starts = self.items[-1][0] in {"pronoun", "person", "word"} and self.items[-1][1] not in _WH
+        forms = verb_forms()
+        parts = (
+            each.text == "been" or forms.get(each.text, ("", ""))[1] == "ed" for each in following
+        )
+        return starts and not any(parts)
+
+    def _add_verb(self, lemma: str, form: str, *, after_to: bool) -> None:
+        mark = ""
+        if form == "ing":
+            if self.aux == "is" and lemma in _HABITUAL:
+                self.tenses[-1] = "present"
+            else:
+                mark = "+"
+        elif form == "ed":
+            if self.aux in _BE:
+                mark = "-"
+            elif self.aux not in _HAVE:
+                self.tenses.append("past")
+        elif form == "s" or not (self.tenses or after_to):
+            self.tenses.append("present")
+        self.items.append(("verb", lemma + mark))
+        self.aux = ""
+
+    def _read_mention(self, at: int) -> int:
+        mention = read_mention(self.words, at)
+        item: Item = (mention.kind, str(mention.fact))
+        if mention.kind in {"date", "span"} and (
+            mention.kind == "date" or item[1].startswith(_FLOATING)
+        ):
+            while self.items and self.items[-1] in _IN_ITEMS:
+                self.items.pop()
+                item = ("adjunct", item[1])
+            if item[1].startswith(_FLOATING):
+                item = ("adjunct", item[1])
+        self.items.append(item)
+        return len(mention.words)
+
+    def _drop_now(self) -> None:
+        """Leave `currently` out where the question is of the present anyway."""
+        if self.tenses in (["present"], ["is"]):
+            self.items = [item for item in self.items if item != ("word", "currently")]
+
+
+_WH: Final = frozenset(("what", "why", "when", "who", "where", "how", "how often", "how long"))
+_LINK_ITEMS: Final = frozenset(("word", link) for link in _LINKS)
+_IN_ITEMS: Final = frozenset(("word", link) for link in _IN)
+
+
+@cache
+def verb_forms() -> dict[str, tuple[str, str]]:
+    """Return for each form of a known verb its meaning, and `base`, `s`, `ing` or `ed`."""
+    forms: dict[str, tuple[str, str]] = {}
+    for line in (FOLDER / "verbs.en.txt").read_text("utf-8").splitlines():
+        if line.startswith("#"):
+            continue
+        meaning, _, verbs = line.partition(": ")
+        for verb in verbs.split(", "):
+            lemma, _, irregular = verb.partition(" -")
+            head, _, rest = lemma.partition(" ")
+            rest = f" {rest}" if rest else ""
+            for past in irregular.split("/") if irregular else [_past(head) + rest]:
+                forms[past] = (meaning, "ed")
+            forms[_third(head) + rest] = (meaning, "s")
+            forms[_stem(head) + "ing" + rest] = (meaning, "ing")
+            forms[lemma] = (meaning, "base")
+    return forms
+
+
+def _third(verb: str) -> str:
+    if verb == "have":
+        return "has"
+    if verb[-1] == "y" and verb[-2] not in _VOWELS:
+        return verb[:-1] + "ies"
+    return verb + ("es" if verb.endswith(("s", "sh", "ch", "x", "o")) else "s")
+
+
+def _past(verb: str) -> str:
+    if verb[-1] == "y" and verb[-2] not in _VOWELS:
+        return verb[:-1] + "ied"
+    return _stem(verb) + "ed"
+
+
+def _stem(verb: str) -> str:
+    if verb.endswith("e") and not verb.endswith("ee"):
+        return verb[:-1]
+    doubles = verb in {"stop", "quit", "plan", "refer", "get", "hit", "set", "admit"}
+    return verb + verb[-1] if doubles else verb

@@ -1,0 +1,155 @@
+"""A Hebrew question in one form for all the wordings that surely ask the same.
+
+A word keeps its place and its inflection, and so its gender, unless a table says that another means
+the same. What is written onto a known word becomes items of its own; `ה` says nothing there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from runtime.clinical.forms import Form, Item, move_adjunct
+from runtime.clinical.lexicon import lexicon
+from runtime.clinical.reading import read_mention
+from runtime.clinical.words import Word, words_of
+
+_PRONOUNS: Final = {
+    "הוא": "he", "היא": "she", "שלו": "he", "שלה": "she", "שלי": "i", "שלנו": "we", "שלהם": "they",
+}  # fmt: skip
+_GENDERS: Final = {"he": "m", "she": "f"}
+_TELLING: Final = ("(say ", "(tell ", "(describe ", "(talk ", "(feel ", "(take ", "(decide ")
+"""Verbs whose subject is a person, so that `מה` is never it."""
+_SAYING: Final = ("(say ", "(tell ", "(describe ", "(talk ", "(decide ")
+_OPENING: Final = frozenset(("when", "why", "where", "how", "how often"))
+_LINKS: Final = frozenset(("כי", "אם", "אחרי", "לפני", "כאשר", "בגלל", "או", "מאז", "עד"))
+_FLOATING: Final = ("previous ", "last ", "this ", "day ")
+
+
+def read_hebrew(text: str) -> Form:
+    """Return the form of a normalised question."""
+    words = words_of(text)
+    items: list[Item] = []
+    at = 0
+    while at < len(words):
+        at += _read_at(words, at, items)
+    items = _drop_owner(_drop_pronoun(items))
+    links = _has_links(items)
+    verbs = [item for item in items if item[0] == "verb"]
+    items = move_adjunct(items, tells=any(v[1].startswith(_SAYING) for v in verbs), links=links)
+    return Form("he", tuple(items if links else _verb_first(items, verbs)))
+
+
+def _read_at(words: Sequence[Word], at: int, items: list[Item]) -> int:
+    word = words[at]
+    if word.text in {",", "-", '"'} or (at == 0 and word.text == "האם"):
+        return 1
+    if word.text in _PRONOUNS:
+        owns = word.text.startswith("של")
+        items.append(("owner" if owns else "pronoun", _PRONOUNS[word.text]))
+        return 1
+    if word.text == "מה" and at + 2 < len(words):
+        noun = words[at + 2].text
+        if (
+            words[at + 1].text in {"הוא", "היא"}
+            and noun[:1] == "ה"
+            and _is_known_noun(words, at + 2)
+        ):
+            items.append(("word", "what"))
+            return 2
+    phrase = lexicon("questions.he").find(words, at)
+    if phrase is not None:
+        _add_phrase(phrase.meaning, phrase.prefix, items)
+        return phrase.length
+    return _read_mention(words, at, items)
+
+
+def _is_known_noun(words: Sequence[Word], at: int) -> bool:
+    found = lexicon("questions.he").find(words, at)
+    return found is not None and not found.meaning.startswith("(")
+
+
+def _add_phrase(meaning: str, prefix: str, items: list[Item]) -> None:
+    if meaning == "-":
+        return
+    if meaning.startswith("session ") and prefix in {"ב", "בה"}:
+        items.append(("adjunct", meaning))
+        return
+    _add_prefix(prefix, items)
+    first, *owners = meaning.split(" + ")
+    if first in {"what is", "what are"}:
+        first = "what"
+    items.append(("verb" if first.startswith("(") else "word", first))
+    items.extend(("owner", owner) for owner in owners)
+
+
+def _add_prefix(prefix: str, items: list[Item]) -> None:
+    items.extend(("prefix", letter) for letter in prefix if letter != "ה")
+
+
+def _read_mention(words: Sequence[Word], at: int, items: list[Item]) -> int:
+    mention = read_mention(words, at)
+    fact = str(mention.fact)
+    floats = mention.kind == "date" or fact.startswith(_FLOATING)
+    if mention.kind in {"date", "span"} and floats:
+        split = items[-1:] == [("word", "ב")]
+        if split:
+            items.pop()
+        if split or mention.prefix == "ב" or fact.startswith("day "):
+            items.append(("adjunct", fact))
+            return len(mention.words)
+    _add_prefix(mention.prefix, items)
+    if mention.kind == "person":
+        role, _, owner = fact.rpartition(" ")
+        if owner in {"he", "she", "i"}:
+            items.extend([("person", role), ("owner", owner)])
+            return len(mention.words)
+    items.append((mention.kind, fact))
+    return len(mention.words)
+
+
+def _drop_pronoun(items: list[Item]) -> list[Item]:
+    """Leave `היא` out beside the one verb, if that says `היא` by its own form."""
+    verbs = [at for at, item in enumerate(items) if item[0] == "verb"]
+    if len(verbs) != 1:
+        return items
+    verb = items[verbs[0]][1].rstrip(")")
+    for at in (verbs[0] - 1, verbs[0] + 1):
+        if 0 <= at < len(items) and items[at][0] == "pronoun":
+            if verb.endswith(f" {_GENDERS[items[at][1]]}"):
+                return items[:at] + items[at + 1 :]
+    return items
+
+
+def _drop_owner(items: list[Item]) -> list[Item]:
+    """Leave `של` out between a thing and whose it is: `מינון הסרטרלין`, `המינון של הסרטרלין`."""
+    kept: list[Item] = []
+    for item in items:
+        is_link = item == ("word", "של") and kept and kept[-1][0] == "word"
+        if not is_link:
+            kept.append(item)
+    return kept
+
+
+def _has_links(items: Sequence[Item]) -> bool:
+    return any(
+        (kind == "word" and (fact in _LINKS or fact[:1] == "ש"))
+        or (kind == "prefix" and fact in {"ש", "ו", "כ"})
+        for kind, fact in items
+    )
+
+
+def _verb_first(items: list[Item], verbs: Sequence[Item]) -> list[Item]:
+    """Put the one verb before its subject: `מתי דנה התחילה`, `מתי התחילה דנה`.
+
+    Not after `מי`, nor after `מה` that may be the subject: there the order says who does what.
+    """
+    if len(verbs) != 1 or not items:
+        return items
+    opening = items[0]
+    asks_what = opening == ("word", "what") and verbs[0][1].startswith(_TELLING)
+    is_open = opening[0] == "word" and opening[1] in _OPENING
+    if asks_what or is_open:
+        rest = [item for item in items[1:] if item != verbs[0]]
+        return [opening, verbs[0], *rest]
+    return items
