@@ -9,7 +9,7 @@ GRANT SELECT, INSERT, UPDATE ON workspaces TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE
     ON clients, sessions, client_vectors, session_vectors, embedding_failures, embedding_jobs,
     ai_query_cache TO {role};
-GRANT SELECT, INSERT, DELETE ON record_terms, indexed_records TO {role};
+GRANT SELECT, INSERT, DELETE ON record_terms, indexed_records, client_names TO {role};
 GRANT SELECT, INSERT ON audit_events TO {role};
 GRANT SELECT, INSERT, DELETE ON record_changes TO {role};
 GRANT SELECT, INSERT, UPDATE (revoked_at) ON api_keys TO {role};

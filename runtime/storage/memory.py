@@ -24,14 +24,18 @@ from runtime.messages import (
     Caller,
     Client,
     EmbeddingModel,
+    NamedClient,
     Passage,
     RecordKey,
     RecordType,
     SearchScope,
     Session,
+    SessionDates,
     Span,
     Vector,
 )
+from runtime.name_words import list_name_words
+from runtime.storage.client_names import USUAL_CLIENTS, asked_names
 from runtime.storage.keys import ApiKey
 from runtime.storage.passages import require_dimensions
 from runtime.storage.records import (
@@ -222,6 +226,51 @@ class InMemoryPassageStore:
         return list(read_passages(found[:limit], asked))
 
 
+class InMemoryClientDirectory:
+    """`ClientDirectory` over the records of an `InMemoryRecordStore`."""
+
+    def __init__(self, records: InMemoryRecordStore) -> None:
+        self._records = records
+
+    async def find_named(self, workspace_id: UUID, question: str) -> list[NamedClient]:
+        """As the port."""
+        asked = asked_names(question)
+        workspace = self._records.workspaces[workspace_id]
+        borne: defaultdict[str, set[UUID]] = defaultdict(set)
+        for client in workspace.clients.values():
+            for word in asked.keys() & set(list_name_words(client.name)):
+                borne[word].add(client.id)
+        usual = {
+            word for word, bearers in borne.items() if _is_usual(workspace, asked[word], bearers)
+        }
+        named = sorted(set().union(*borne.values()))
+        return [
+            NamedClient(
+                client_id,
+                workspace.clients[client_id].name,
+                frozenset(word for word in usual if client_id in borne[word]),
+            )
+            for client_id in named
+        ]
+
+    async def find_session_dates(
+        self, workspace_id: UUID, scope: SearchScope, *, latest: int
+    ) -> SessionDates | None:
+        """As the port."""
+        dates: defaultdict[UUID, list[datetime]] = defaultdict(list)
+        for session in self._records.workspaces[workspace_id].sessions.values():
+            if scope.clients is None or session.client_id in scope.clients:
+                dates[session.client_id].append(session.session_date)
+        if not dates:
+            return None
+        within = [
+            sorted((date for date in theirs if scope.holds(client_id, date)), reverse=True)[:latest]
+            for client_id, theirs in dates.items()
+        ]
+        first = min(map(min, dates.values()))
+        return SessionDates(first, min((min(theirs) for theirs in within if theirs), default=None))
+
+
 class InMemoryKeyStore:
     """`KeyStore`, and what the `key` commands need."""
 
@@ -281,6 +330,16 @@ def _read_passage(workspace: _Workspace, stored: _StoredVector, vector: Vector) 
         text=stored.field_text[stored.span.start : stored.span.end],
         similarity=calibrate(stored.model, cosine),
     )
+
+
+def _is_usual(workspace: _Workspace, term: int | None, bearers: Collection[UUID]) -> bool:
+    """Say whether a word stands in the notes of many who do not bear it."""
+    others = {
+        field.client_id
+        for field in workspace.list_fields()
+        if field.client_id not in bearers and term in count_terms(field.text).occurrences
+    }
+    return term is None or len(others) >= USUAL_CLIENTS
 
 
 def _weigh(fields: int, holding: int) -> float:

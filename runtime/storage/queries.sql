@@ -192,6 +192,63 @@ DELETE FROM clients WHERE id = $1 RETURNING id;
 -- Delete a session, its vectors and its terms.
 DELETE FROM sessions WHERE id = $1 RETURNING id;
 
+-- --- Clients' names ---------------------------------------------------------------------------
+
+-- store_name_words --
+-- Give these clients ($1) the words of their names, each word ($3) with its client ($2), and no
+-- others. A statement after the one that wrote the clients, whose rows it holds.
+WITH given AS (
+    SELECT * FROM unnest($2::uuid[], $3::text[]) AS g (client_id, word)
+), gone AS (
+    DELETE FROM client_names n WHERE n.client_id = ANY ($1::uuid[])
+        AND NOT EXISTS (SELECT FROM given g WHERE g.client_id = n.client_id AND g.word = n.word)
+)
+INSERT INTO client_names (workspace_id, word, client_id)
+SELECT current_workspace(), word, client_id FROM given
+ON CONFLICT (workspace_id, word, client_id) DO NOTHING;
+
+-- find_named_clients --
+-- The clients whose names have one of these words ($1), and which of those are usual: they stand in
+-- the notes of $4 clients or more who do not bear them, as terms ($2; a word without one is always
+-- usual). No more than $3 fields are looked at for that.
+WITH asked AS MATERIALIZED (
+    SELECT * FROM unnest($1::text[], $2::bigint[]) AS g (word, term)
+), borne AS MATERIALIZED (
+    SELECT a.word, a.term, n.client_id FROM asked a CROSS JOIN LATERAL (
+        SELECT c.client_id FROM client_names c WHERE c.word = a.word OFFSET 0
+    ) AS n
+), noted AS MATERIALIZED (
+    SELECT w.word, (
+        SELECT count(DISTINCT f.client_id) FROM (
+            SELECT coalesce(s.client_id, t.record_id) AS client_id FROM (
+                SELECT r.record_id FROM record_terms r WHERE r.term = w.term LIMIT $3::integer
+            ) AS t LEFT JOIN sessions s ON s.id = t.record_id
+        ) AS f WHERE f.client_id <> ALL (w.bearers)
+    ) AS others
+    FROM (SELECT word, term, array_agg(client_id) AS bearers FROM borne GROUP BY word, term) AS w
+)
+SELECT c.id, c.name,
+    coalesce(array_agg(b.word) FILTER (WHERE b.term IS NULL OR n.others >= $4::integer), '{}')
+        AS usual_words
+FROM borne b JOIN noted n USING (word) JOIN clients c ON c.id = b.client_id
+GROUP BY c.id, c.name ORDER BY c.id;
+
+-- find_session_dates --
+-- When the first session of these clients ($1; null for all) was, and the earliest of each one's
+-- latest $4 within a span ($2 to $3).
+SELECT min(f.session_date) AS first, min(l.session_date) AS latest
+FROM (SELECT c.id FROM clients c WHERE $1::uuid[] IS NULL OR c.id = ANY ($1)) AS m
+CROSS JOIN LATERAL (
+    SELECT s.session_date FROM sessions s WHERE s.client_id = m.id
+    ORDER BY s.session_date LIMIT 1
+) AS f
+LEFT JOIN LATERAL (
+    SELECT s.session_date FROM sessions s WHERE s.client_id = m.id
+        AND ($2::timestamptz IS NULL OR s.session_date >= $2)
+        AND ($3::timestamptz IS NULL OR s.session_date < $3)
+    ORDER BY s.session_date DESC LIMIT $4::integer
+) AS l ON true;
+
 -- --- Passages ---------------------------------------------------------------------------------
 
 -- search_passages --

@@ -20,6 +20,7 @@ from runtime.messages import (
     RecordType,
     Session,
 )
+from runtime.storage.client_names import store_name_words
 from runtime.storage.pool import Connection, Database
 from runtime.storage.queries import QUERIES
 from runtime.storage.terms import count_terms
@@ -162,7 +163,10 @@ async def _put_clients(connection: Connection, clients: Sequence[Client], *, pri
         priority,
     )
     assert row is not None
-    return await _index(connection, "client", clients, set(row["stored"]))
+    stored = set(row["stored"])
+    if stored:
+        await store_name_words(connection, [client for client in clients if client.id in stored])
+    return await _index(connection, "client", clients, stored)
 
 
 async def _put_sessions(

@@ -33,6 +33,8 @@ SEEDS = {
         occurrences, field_terms) VALUES ($1, 1, $2, 'plan', 1, 1)""",
     "indexed_records": """INSERT INTO indexed_records (workspace_id, record_type, record_id, terms)
         VALUES ($1, 'session', $2, '{1}')""",
+    "client_names": """INSERT INTO client_names (workspace_id, word, client_id)
+        VALUES ($1, $2::uuid::text, '00000000-0000-0000-0000-000000000003')""",
     "embedding_failures": """INSERT INTO embedding_failures (workspace_id, embedding_model,
         record_id, field_name, content_hash, reason) VALUES ($1, 'm', $2, 'plan', '', 'r')""",
     "embedding_jobs": """INSERT INTO embedding_jobs (workspace_id, record_type, record_id)
@@ -216,6 +218,7 @@ async def test_the_runtime_role_may_do_no_more_than_it_needs(superuser: asyncpg.
         "session_vectors": read_and_write,
         "record_terms": "DELETE INSERT SELECT",
         "indexed_records": "DELETE INSERT SELECT",
+        "client_names": "DELETE INSERT SELECT",
         "embedding_failures": read_and_write,
         "embedding_jobs": read_and_write,
         "ai_query_cache": read_and_write,
