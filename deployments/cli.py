@@ -281,16 +281,12 @@ evaluation = typer.Typer(help="Score this configuration on labelled data.", no_a
 app.add_typer(evaluation, name="eval")
 
 
-@evaluation.callback()
-def choose_evaluation() -> None:
-    """Keep `retrieval` a command of its own: typer would otherwise take its name away."""
-
-
 @evaluation.command("retrieval")
 def evaluate_retrieval(
     *,
     data: Annotated[
-        Path, typer.Option(exists=True, file_okay=False, help="The folder of questions.jsonl.")
+        Path,
+        typer.Option(exists=True, file_okay=False, help="The folder of the labelled questions."),
     ],
     output: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Write the report there instead.")
@@ -298,19 +294,42 @@ def evaluate_retrieval(
 ) -> None:
     """Say how well the records that questions are about are found; prints a JSON report.
 
-    The records must have been imported, and embedded by `backfill`.
+    By meaning alone, by words alone, and by both as questions are answered. The records must have
+    been imported, and embedded by `backfill`.
     """
     import asyncio  # noqa: PLC0415
 
     from deployments.commands import evaluating  # noqa: PLC0415
+    from runtime.evaluation import render_json  # noqa: PLC0415
     from runtime.settings import load  # noqa: PLC0415
 
     settings, _ = load()
-    report = asyncio.run(evaluating.evaluate(settings, data)).render_json()
+    report = render_json(asyncio.run(evaluating.evaluate(settings, data)))
+    _write_out(report, output)
+
+
+@evaluation.command("records")
+def write_benchmark_records(
+    *,
+    data: Annotated[
+        Path,
+        typer.Option(exists=True, file_okay=False, help="The folder of a benchmark as BEIR's."),
+    ],
+    output: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write them there instead.")
+    ] = None,
+) -> None:
+    """Turn a public benchmark's documents into JSON Lines for `import`, to score it afterwards."""
+    from deployments.commands import evaluating  # noqa: PLC0415
+
+    _write_out("\n".join(evaluating.list_records(data)), output)
+
+
+def _write_out(text: str, output: Path | None) -> None:
     if output is None:
-        typer.echo(report)
+        typer.echo(text)
     else:
-        output.write_text(report + "\n", "utf-8")
+        output.write_text(text + "\n", "utf-8")
 
 
 def main() -> None:

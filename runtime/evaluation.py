@@ -1,18 +1,20 @@
 """How well a configuration finds the records that labelled questions are about.
 
 Called by `pazpaz-agent eval retrieval` and by the scripts under `benchmarks/`, which bring the way
-to ask. Knows no database, no provider and no HTTP: rankings in, rates out.
+to ask. Knows no database, no provider and no HTTP: rankings in, rates out. Questions in the layout
+of public benchmarks are read by `benchmark_layout.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
@@ -84,13 +86,18 @@ def read_questions(path: Path) -> list[LabelledQuestion]:
 Rank: TypeAlias = Callable[[LabelledQuestion], Awaitable[Sequence[RecordKey]]]
 """Returns what was found, best first. A record that several passages found counts by its best."""
 
+RankByMethod: TypeAlias = Callable[[LabelledQuestion], Awaitable[Mapping[str, Sequence[RecordKey]]]]
+"""Returns what each method found, as `Rank` does."""
+
+_Told = TypeVar("_Told")
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Where the first gold record stood, from 1, or None; `failed` where asking raised."""
+    """Where the gold records stood, from 1, those within `DEPTH`; `failed` where asking raised."""
 
     question: LabelledQuestion
-    rank: int | None
+    ranks: tuple[int, ...]
     failed: bool = False
 
 
@@ -99,7 +106,10 @@ class Rates:
     """Rates, 0 to 1, over `n` questions; the `failed` among them are misses.
 
     `hit_at_k` is the share of questions with a gold record among the first k; `mrr_at_10` the mean
-    of 1 / the first gold record's rank, 0 beyond 10. All are 0 where n is.
+    of 1 / the first gold record's rank, 0 beyond 10; `ndcg_at_10` wants every gold record, so that
+    it is low where they are alternatives. All are 0 where n is.
+
+    Source: Järvelin & Kekäläinen 2002, Cumulated gain-based evaluation of IR techniques.
     """
 
     n: int
@@ -107,6 +117,7 @@ class Rates:
     hit_at_5: float
     hit_at_10: float
     mrr_at_10: float
+    ndcg_at_10: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +127,10 @@ class RetrievalReport:
     overall: Rates
     by_languages: dict[str, Rates]
 
-    def render_json(self) -> str:
-        """Return the report as a JSON object."""
-        return json.dumps(asdict(self), indent=2)
+
+def render_json(reports: Mapping[str, RetrievalReport]) -> str:
+    """Return the reports of some methods, by their names, as a JSON object."""
+    return json.dumps({method: asdict(report) for method, report in reports.items()}, indent=2)
 
 
 async def evaluate_retrieval(
@@ -132,26 +144,67 @@ async def evaluate_retrieval(
 
     An error of ours is that question's failure; any other ends the evaluation.
     """
-    places = asyncio.Semaphore(concurrency)
 
     async def ask(question: LabelledQuestion) -> Outcome:
-        async with places:
-            try:
-                outcome = Outcome(question, find_first_gold(await rank(question), question.gold))
-            except AIAgentError:
-                outcome = Outcome(question, rank=None, failed=True)
+        try:
+            outcome = Outcome(question, find_gold(await rank(question), question.gold))
+        except AIAgentError:
+            outcome = Outcome(question, (), failed=True)
         on_done(outcome)
         return outcome
 
+    return summarize(await _ask_all(questions, ask, concurrency))
+
+
+async def compare_methods(
+    questions: Sequence[LabelledQuestion],
+    rank: RankByMethod,
+    *,
+    methods: Sequence[str],
+    concurrency: int = 4,
+    on_done: Callable[[], None] = lambda: None,
+) -> dict[str, RetrievalReport]:
+    """Ask every question once and return the report of each method, in the order given.
+
+    Errors are as in `evaluate_retrieval`: a question that fails has failed every method.
+    """
+
+    async def ask(question: LabelledQuestion) -> dict[str, Outcome]:
+        try:
+            found = await rank(question)
+            outcomes = {
+                method: Outcome(question, find_gold(found[method], question.gold))
+                for method in methods
+            }
+        except AIAgentError:
+            outcomes = dict.fromkeys(methods, Outcome(question, (), failed=True))
+        on_done()
+        return outcomes
+
+    told = await _ask_all(questions, ask, concurrency)
+    return {method: summarize([outcomes[method] for outcomes in told]) for method in methods}
+
+
+async def _ask_all(
+    questions: Sequence[LabelledQuestion],
+    ask: Callable[[LabelledQuestion], Awaitable[_Told]],
+    concurrency: int,
+) -> list[_Told]:
+    places = asyncio.Semaphore(concurrency)
+
+    async def ask_in_turn(question: LabelledQuestion) -> _Told:
+        async with places:
+            return await ask(question)
+
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(ask(question)) for question in questions]
-    return summarize([task.result() for task in tasks])
+        tasks = [group.create_task(ask_in_turn(question)) for question in questions]
+    return [task.result() for task in tasks]
 
 
-def find_first_gold(found: Sequence[RecordKey], gold: frozenset[RecordKey]) -> int | None:
-    """Return the rank, from 1, of the first gold record, or None beyond `DEPTH`."""
+def find_gold(found: Sequence[RecordKey], gold: frozenset[RecordKey]) -> tuple[int, ...]:
+    """Return the ranks, from 1, of the gold records among the first `DEPTH`."""
     records = list(dict.fromkeys(found))[:DEPTH]
-    return next((place for place, record in enumerate(records, 1) if record in gold), None)
+    return tuple(place for place, record in enumerate(records, 1) if record in gold)
 
 
 def summarize(outcomes: Sequence[Outcome]) -> RetrievalReport:
@@ -172,14 +225,24 @@ def summarize(outcomes: Sequence[Outcome]) -> RetrievalReport:
 
 def _rate(outcomes: Sequence[Outcome]) -> Rates:
     n = max(len(outcomes), 1)
-    ranks = [outcome.rank for outcome in outcomes if outcome.rank is not None]
+    first = [min(outcome.ranks) for outcome in outcomes if outcome.ranks]
     return Rates(
         n=len(outcomes),
         failed=sum(outcome.failed for outcome in outcomes),
-        hit_at_5=round(sum(rank <= 5 for rank in ranks) / n, 4),  # noqa: PLR2004 the k of its name
-        hit_at_10=round(len(ranks) / n, 4),
-        mrr_at_10=round(sum(1 / rank for rank in ranks) / n, 4),
+        hit_at_5=round(sum(rank <= 5 for rank in first) / n, 4),  # noqa: PLR2004 the k of its name
+        hit_at_10=round(len(first) / n, 4),
+        mrr_at_10=round(sum(1 / rank for rank in first) / n, 4),
+        ndcg_at_10=round(sum(map(_find_ndcg, outcomes)) / n, 4),
     )
+
+
+def _find_ndcg(outcome: Outcome) -> float:
+    best = range(1, min(len(outcome.question.gold), DEPTH) + 1)
+    return _sum_gains(outcome.ranks) / _sum_gains(best) if outcome.ranks else 0.0
+
+
+def _sum_gains(ranks: Iterable[int]) -> float:
+    return sum(1 / math.log2(1 + rank) for rank in ranks)
 
 
 # --- Citations ------------------------------------------------------------------------------

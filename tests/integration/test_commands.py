@@ -116,7 +116,9 @@ class TestOnAMigratedDatabase:
         (tmp_path / "questions.jsonl").write_text(json.dumps(asked))
         code, out, err = run("eval", "retrieval", "--data", tmp_path)
         report = json.loads(out)
-        assert (code, report["overall"]["n"], report["overall"]["failed"]) == (0, 1, 0)
+        assert (code, list(report)) == (0, ["vector", "text", "fused"])
+        assert all(each["overall"]["n"] == 1 for each in report.values())
+        assert all(each["overall"]["failed"] == 0 for each in report.values())
         assert "1/1" in err
         output = tmp_path / "report.json"
         assert run("eval", "retrieval", "--data", tmp_path, "--output", output)[:2] == (0, "")
@@ -126,6 +128,27 @@ class TestOnAMigratedDatabase:
         code, out, err = run("eval", "retrieval", "--data", tmp_path)
         assert (code, out) == (1, "")
         assert "questions.jsonl is not there" in err
+
+    def test_a_benchmark_is_imported_and_then_scored(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(provider_assembly, "make_embedder", lambda *_: FakeEmbedder())
+        folder = tmp_path / "sets" / "sleep"
+        folder.mkdir(parents=True)
+        document = {"_id": "7", "title": "Naps", "text": "Short naps restore attention."}
+        (folder / "corpus.jsonl").write_text(json.dumps(document))
+        (folder / "queries.jsonl").write_text('{"_id": "q", "text": "Do naps restore anything?"}')
+        (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq\t7\t1\n")
+        code, out, err = run("eval", "retrieval", "--data", folder.parent)
+        assert (code, json.loads(out)["fused"]["overall"]["hit_at_10"]) == (0, 0.0)
+        assert "imported" in err
+        records = tmp_path / "records.jsonl"
+        assert run("eval", "records", "--data", folder.parent, "--output", records)[:2] == (0, "")
+        assert run("import", records)[0] == 0
+        code, out, err = run("eval", "retrieval", "--data", folder.parent)
+        assert (code, json.loads(out)["text"]["overall"]["mrr_at_10"]) == (0, 1.0)
+        assert json.loads(out)["fused"]["overall"]["mrr_at_10"] == 1.0
+        assert "imported" not in err
 
     def test_doctor_is_content(self) -> None:
         code, out, err = run("doctor")
