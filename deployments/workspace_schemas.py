@@ -84,7 +84,7 @@ class SettingsBody(BaseModel):
         names: tuple[SettingName, ...] = get_args(SettingName)
         set_here = [name for name in names if getattr(own, name) is not None]
         shown = values | {name: getattr(own, name) for name in set_here}
-        return cls(**shown, set_here=set_here)  # type: ignore[arg-type]
+        return cls(**shown, set_here=set_here)
 
 
 class FlushedBody(BaseModel):
