@@ -144,7 +144,7 @@ def _describe(
     return QuestionAnswered(
         status=status,
         language=detect(question.text) if answer is None else answer.language,
-        cache="off",
+        cache="off" if answer is None else answer.cache,
         duration_s=duration_s,
         sources_retrieved=0 if answer is None else answer.retrieved_count,
         citations_returned=0 if answer is None else len(answer.citations),

@@ -151,9 +151,12 @@ class MetadataBody(_Response):
     provider: str = Field(examples=["cohere"])
     model: str = Field(examples=["command-a-03-2025"])
     cache: Literal["miss", "exact", "semantic", "stale", "off"]
-    cache_similarity: float | None
+    cache_similarity: float | None = Field(
+        description="How alike the question was that the answer was first given to; null if the same."
+    )
     degraded: list[str] = Field(
-        description="What was done without: `embedding_unavailable`, `chat_unavailable`."
+        description="What was done without: `embedding_unavailable`, `chat_unavailable`, "
+        "`stale_answer`, `cache_unavailable`."
     )
     split_arm: str | None = Field(
         description="The provider that an A/B trial tries first for this workspace."
@@ -212,14 +215,18 @@ def show_citation(citation: messages.Citation) -> SessionCitationBody | ClientCi
     )
 
 
+def _rounded(similarity: float | None) -> float | None:
+    return None if similarity is None else round(similarity, 4)
+
+
 def _show_metadata(answer: messages.Answer, request_id: str) -> MetadataBody:
     usage = answer.usage
     return MetadataBody(
         request_id=request_id,
         provider=answer.provider,
         model=answer.model,
-        cache="off",
-        cache_similarity=None,
+        cache=answer.cache,
+        cache_similarity=_rounded(answer.cache_similarity),
         degraded=list(answer.degraded),
         split_arm=answer.split_arm,
         warnings=list(answer.warnings),

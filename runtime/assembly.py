@@ -26,6 +26,7 @@ from runtime.services import Services
 from runtime.settings import load_secrets
 from runtime.storage import embedded
 from runtime.storage.answer_cache import PostgresAnswerCache
+from runtime.storage.client_names import PostgresClientDirectory
 from runtime.storage.jobs import EmbeddingJobs
 from runtime.storage.keys import PostgresKeyStore
 from runtime.storage.migrate import find_pending
@@ -133,6 +134,7 @@ async def open_services(
             search=Search(
                 spaces=EmbeddingSpaces(embedder),
                 passages=PostgresPassageStore(database),
+                directory=PostgresClientDirectory(database),
                 text_search_fallback=settings.text_search_fallback,
                 emit=emit,
             ),

@@ -339,7 +339,7 @@ class AnswerToKeep:
     clients: frozenset[UUID] | None
     by_name: bool
     embedding_model: str
-    vector: Vector
+    vector: Vector | None
 
 
 # --- Providers ------------------------------------------------------------------------------

@@ -10,19 +10,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runtime.answering.degraded import DONE_WITHOUT, EMBEDDING_UNAVAILABLE
+from runtime.answering.narrowing import narrow, settle
 from runtime.answering.retrieve import Found, embed_question, retrieve, retrieve_by_words
 from runtime.answering.time_shares import for_embedding
-from runtime.messages import SearchScope
 from runtime.telemetry import PassagesSearched
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date
     from uuid import UUID
 
     from runtime.answering.stages import Stages
     from runtime.embedding_spaces import EmbeddingSpaces
-    from runtime.messages import EmbeddingModel, Language, Question, Vector
-    from runtime.ports import Embedder, PassageStore
+    from runtime.messages import (
+        EmbeddingModel,
+        Language,
+        NamedClient,
+        Question,
+        SearchScope,
+        Vector,
+    )
+    from runtime.ports import ClientDirectory, Embedder, PassageStore
     from runtime.telemetry import Emit
 
 
@@ -65,21 +73,40 @@ class Search:
         *,
         spaces: EmbeddingSpaces,
         passages: PassageStore,
+        directory: ClientDirectory,
         text_search_fallback: bool,
         emit: Emit,
     ) -> None:
         self._spaces = spaces
         self._passages = passages
+        self._directory = directory
         self._text_search_fallback = text_search_fallback
         self._emit = emit
 
     async def aim(self, asked: Asked, stages: Stages) -> Aim:
-        """Return what to look for: the question, narrowed by what it names."""
-        del stages
-        question = asked.question
-        if question.client_id is not None:
-            return Aim(question.text, SearchScope(frozenset((question.client_id,))))
-        return Aim(question.text, SearchScope())
+        """Return what to look for: the question, narrowed by the clients and times it names.
+
+        Raises: DeadlineExceeded, DatabaseUnavailable, StatementTimeout.
+        """
+        text, client_id = asked.question.text, asked.question.client_id
+        async with stages.held("retrieve"):
+            named: Sequence[NamedClient] = ()
+            if client_id is None:
+                named = await self._directory.find_named(asked.workspace_id, text)
+            narrowing = narrow(
+                text,
+                client_id=client_id,
+                named=named,
+                today=asked.today,
+                language=asked.language,
+            )
+            scope = narrowing.scope
+            if narrowing.needs_dates:
+                dates = await self._directory.find_session_dates(
+                    asked.workspace_id, scope, latest=narrowing.latest
+                )
+                scope = settle(narrowing, dates)
+        return Aim(text, scope, narrowing.by_name)
 
     async def embed(self, aim: Aim, space: str | None, stages: Stages) -> EmbeddedAim | None:
         """Return the aim's vector in this space, None where it cannot be had.

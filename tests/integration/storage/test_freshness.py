@@ -28,6 +28,7 @@ from runtime.messages import Answer, ChatEvent, ChatReply, ChatRequest, Client, 
 from runtime.providers.fakes import FakeEmbedder
 from runtime.settings import Settings
 from runtime.storage.answer_cache import PostgresAnswerCache
+from runtime.storage.client_names import PostgresClientDirectory
 from runtime.storage.jobs import EmbeddingJobs
 from runtime.storage.passages import PostgresPassageStore
 from runtime.storage.pool import Database, open_database
@@ -98,6 +99,7 @@ class World:
             search=Search(
                 spaces=EmbeddingSpaces(self.embedder),
                 passages=PostgresPassageStore(database),
+                directory=PostgresClientDirectory(database),
                 text_search_fallback=True,
                 emit=lambda _: None,
             ),

@@ -22,12 +22,14 @@ from runtime.messages import (
     CacheKey,
     CitationReady,
     EmbeddingModel,
+    NamedClient,
     Passage,
     Question,
     Recollection,
     RememberedAnswer,
     SearchScope,
     SentenceReady,
+    SessionDates,
     Vector,
     WorkspaceSettings,
 )
@@ -51,6 +53,7 @@ class Shelf:
         self.passages: list[Passage] = []
         self.failure: Exception | None = None
         self.workspaces: list[UUID] = []
+        self.scopes: list[SearchScope] = []
         self.worded: list[Passage] | None = None
         """What words find; None is what meaning finds."""
         self.texts: list[str] = []
@@ -64,13 +67,15 @@ class Shelf:
         scope: SearchScope,
         limit: int,
     ) -> list[Passage]:
-        del vector, model, scope, limit
+        del vector, model, limit
+        self.scopes.append(scope)
         return self._find(workspace_id)
 
     async def search_text(
         self, workspace_id: UUID, question: str, *, scope: SearchScope, limit: int
     ) -> list[Passage]:
-        del scope, limit
+        del limit
+        self.scopes.append(scope)
         self.texts.append(question)
         found = self._find(workspace_id)
         return found if self.worded is None else self.worded
@@ -81,6 +86,27 @@ class Shelf:
         if self.failure is not None:
             raise self.failure
         return self.passages
+
+
+class Directory:
+    """Names the clients it was given in every question, and the dates it was given."""
+
+    def __init__(self) -> None:
+        self.named: list[NamedClient] = []
+        self.dates: SessionDates | None = None
+        self.asked: list[str] = []
+
+    async def find_named(self, workspace_id: UUID, question: str) -> list[NamedClient]:
+        assert workspace_id == WORKSPACE
+        self.asked.append(question)
+        return self.named
+
+    async def find_session_dates(
+        self, workspace_id: UUID, scope: SearchScope, *, latest: int
+    ) -> SessionDates | None:
+        del scope, latest
+        assert workspace_id == WORKSPACE
+        return self.dates
 
 
 class Notebook:
@@ -165,6 +191,7 @@ class Practice:
         self.model = FakeChatModel()
         self.fallbacks: Sequence[FakeChatModel] = ()
         self.cache = Notebook()
+        self.directory = Directory()
         self.settings = Settings()
         self.split: dict[str, int] = {}
         self.may_search_text = True
@@ -176,6 +203,7 @@ class Practice:
             search=Search(
                 spaces=EmbeddingSpaces(self.embedder),
                 passages=self.shelf,
+                directory=self.directory,
                 text_search_fallback=self.may_search_text,
                 emit=self.events.append,
             ),

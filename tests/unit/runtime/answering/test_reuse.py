@@ -147,6 +147,7 @@ async def test_what_is_kept_says_what_it_was_made_of(practice: Practice) -> None
     assert kept.clients == frozenset((UUID(int=7),))
     assert not kept.by_name
     assert kept.embedding_model == practice.embedder.model.key
+    assert kept.vector is not None
     assert float(np.linalg.norm(kept.vector)) == pytest.approx(1)
     assert practice.cache.bounds == (60.0, 3)
     assert CacheEvicted("capacity", 2) in practice.events

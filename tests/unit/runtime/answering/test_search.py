@@ -1,0 +1,74 @@
+"""Where a question looks: its client, the clients and times it names, and its workspace's space."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from runtime.messages import NamedClient, Question, SearchScope, SessionDates
+from tests.unit.runtime.answering.practice import ASKED, Form, Practice
+
+MAYA = NamedClient(UUID(int=5), "Maya Thornton")
+DAY_S = 86_400
+OF_MAYA = frozenset((MAYA.id,))
+both_forms = pytest.mark.parametrize("form", ["whole", "stream"])
+
+
+@both_forms
+async def test_both_searches_look_at_the_client_that_is_named(
+    practice: Practice, form: Form
+) -> None:
+    practice.directory.named = [MAYA]
+    await practice.ask(form, Question("How does Maya Thornton sleep?"))
+    assert practice.shelf.scopes == [SearchScope(OF_MAYA)] * 2
+    [kept] = practice.cache.kept
+    assert (kept.clients, kept.by_name) == (OF_MAYA, True)
+
+
+async def test_a_client_that_is_given_leaves_names_unread(practice: Practice) -> None:
+    practice.directory.named = [MAYA]
+    asked = Question("How does Maya Thornton sleep?", client_id=UUID(int=6))
+    await practice.ask(question=asked)
+    assert practice.shelf.scopes == [SearchScope(frozenset((UUID(int=6),)))] * 2
+    assert practice.directory.asked == []
+
+
+async def test_who_is_not_named_narrows_nothing(practice: Practice) -> None:
+    await practice.ask()
+    assert practice.shelf.scopes == [SearchScope()] * 2
+    [kept] = practice.cache.kept
+    assert (kept.clients, kept.by_name) == (None, False)
+
+
+async def test_a_span_of_time_narrows_without_a_client(practice: Practice) -> None:
+    practice.clock.advance(78 * DAY_S)  # 20 March
+    await practice.ask(question=Question("Who reported panic attacks last month?"))
+    february, march = datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
+    assert practice.shelf.scopes == [SearchScope(None, february, march)] * 2
+
+
+async def test_the_last_session_is_that_of_the_client_who_is_named(practice: Practice) -> None:
+    practice.directory.named = [MAYA]
+    seen = datetime(2026, 3, 4, 15, tzinfo=UTC)
+    practice.directory.dates = SessionDates(datetime(2025, 1, 1, tzinfo=UTC), seen)
+    practice.clock.advance(78 * DAY_S)  # 20 March
+    await practice.ask(question=Question("What did Maya Thornton say in the last session?"))
+    day, tomorrow = datetime(2026, 3, 4, tzinfo=UTC), datetime(2026, 3, 21, tzinfo=UTC)
+    assert practice.shelf.scopes == [SearchScope(OF_MAYA, day, tomorrow)] * 2
+
+
+async def test_a_workspace_whose_space_is_not_served_is_searched_by_words(
+    practice: Practice,
+) -> None:
+    practice.cache.space = "gone:model:7"
+    answer = await practice.ask()
+    assert answer.degraded == ("embedding_unavailable",)
+    assert practice.embedder.calls == []
+
+
+async def test_a_workspace_is_asked_in_its_own_space(practice: Practice) -> None:
+    practice.cache.space = practice.embedder.model.key
+    assert (await practice.ask(question=replace(ASKED, use_cache=False))).degraded == ()
