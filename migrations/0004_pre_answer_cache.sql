@@ -174,7 +174,6 @@ BEGIN
 END
 $$;
 
--- Vectors of a session that is gone are those of a delete that was noted.
 CREATE FUNCTION note_session_vectors() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     noted record;
@@ -190,6 +189,8 @@ BEGIN
 END
 $$;
 
+-- Vectors that a cascade deletes are those of a delete that was noted: without the condition, it
+-- would be noted once more for each session of a client.
 DO $$
 DECLARE
     tenant_table text;
@@ -202,7 +203,9 @@ BEGIN
             ' OLD TABLE AS before NEW TABLE AS changed FOR EACH STATEMENT'
             ' EXECUTE FUNCTION note_%1$s()', tenant_table);
         EXECUTE format('CREATE TRIGGER note_delete AFTER DELETE ON %1$I REFERENCING'
-            ' OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_%1$s()', tenant_table);
+            ' OLD TABLE AS changed FOR EACH STATEMENT %2$s EXECUTE FUNCTION note_%1$s()',
+            tenant_table,
+            CASE WHEN tenant_table LIKE '%\_vectors' THEN 'WHEN (pg_trigger_depth() = 0)' END);
     END LOOP;
 END
 $$;
