@@ -232,7 +232,7 @@ class TestHistory:
 
     def test_gives_way_to_a_long_question(self) -> None:
         history = self.turns(20, 20)
-        chosen = Desk().choose([], Question("so " * 1600, history=history))
+        chosen = Desk().choose([], Question("so " * 1900, history=history))
         assert 0 < len(chosen.task.question.history) < 10
         assert chosen.use.limit is not None
         assert chosen.use.tokens <= chosen.use.limit
