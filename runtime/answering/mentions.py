@@ -217,11 +217,11 @@ def _is_anothers_name(
         return True
     is_first = any(bearer.words[0] == hit.word for bearer in here)
     is_last = any(hit.word in bearer.words[1:] for bearer in here)
-    firsts = {bearer.words[0] for bearer in bearers}
-    lasts = {word for bearer in bearers for word in bearer.words[1:]}
-    has_surname = after in lasts | PARTICLES or _is_hebrew_surname(after)
+    is_followed = any(after in bearer.words[1:] for bearer in bearers)
+    is_led = any(before == bearer.words[0] for bearer in bearers)
+    has_surname = is_followed or after in PARTICLES or _is_hebrew_surname(after)
     return (is_first and has_surname and asked.is_joined(hit.place, hit.place + 1)) or (
-        is_last and before in firsts and asked.is_joined(hit.place - 1, hit.place)
+        is_last and is_led and asked.is_joined(hit.place - 1, hit.place)
     )
 
 

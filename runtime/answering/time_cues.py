@@ -130,6 +130,7 @@ _WITHIN: Final = re.compile(
 """What makes a time of a word that need not be one, such as a month's bare name."""
 _OF_THE: Final = re.compile(r"\bof the $", re.IGNORECASE)
 """Before a year: it is part of a thing's name."""
+_BEARING_CHARACTERS: Final = 80
 _RANGE_JOINT: Final = re.compile(
     rf"^ ?(?:(?:up )?(?:to|until|till|through|and|-)|ל|ו?עד|ובין|ו)?(?: ?-)?{_EARLY}{_HE_EARLY} ?$",
     re.IGNORECASE,
@@ -151,7 +152,7 @@ def compares(text: str) -> bool:
 
 def dates_a_note(text: str, phrase: TimePhrase) -> bool:
     """Say whether the phrase is the date of a note: "the session of 12 March"."""
-    return _OF_A_NOTE.search(text[: phrase.start]) is not None
+    return _OF_A_NOTE.search(_before(text, phrase)) is not None
 
 
 def tells_of_event(text: str, phrase: TimePhrase) -> bool:
@@ -186,7 +187,7 @@ def is_asked(text: str, phrase: TimePhrase) -> bool:
 
 def opens_range(text: str, phrase: TimePhrase) -> bool:
     """Say whether "from" or "between" stands before the phrase."""
-    before = text[: phrase.start]
+    before = _before(text, phrase)
     return phrase.prefix.endswith(("מ", "מה")) or _RANGE_OPENING.search(before) is not None
 
 
@@ -198,7 +199,7 @@ def joins_range(text: str, first: TimePhrase, second: TimePhrase) -> bool:
 
 def find_relation(text: str, phrase: TimePhrase) -> Relation:
     """Return how the question stands to the phrase; `none` where it is no filter."""
-    before, after = text[: phrase.start], text[phrase.end :]
+    before, after = _before(text, phrase), text[phrase.end :]
     for relation, pattern in _RELATIONS:
         if pattern.search(before):
             return relation
@@ -210,12 +211,21 @@ def find_relation(text: str, phrase: TimePhrase) -> Relation:
     if _NOT_MEANT.search(before):
         spoken_over = phrase.kind == "rolling" and _SPOKEN_OVER.search(before)
         return "within" if spoken_over or _FOR_NOTES.search(before) else "none"
-    if phrase.unit == "year" and not phrase.certain and _OF_THE.search(before):
-        return "none"
+    return "within" if phrase.certain or _makes_time(text, phrase) else "none"
+
+
+def _makes_time(text: str, phrase: TimePhrase) -> bool:
+    """Say whether the words before make a time of what need not be one: "may", "2019"."""
+    before = _before(text, phrase)
+    if phrase.unit == "year" and _OF_THE.search(before):
+        return False
     joined = phrase.prefix.endswith("ב")
-    if phrase.certain or joined or _WITHIN.search(before) or dates_a_note(text, phrase):
-        return "within"
-    return "none"
+    return joined or _WITHIN.search(before) is not None or dates_a_note(text, phrase)
+
+
+def _before(text: str, phrase: TimePhrase) -> str:
+    """Return the words before a phrase, as many as can bear on it."""
+    return text[max(0, phrase.start - _BEARING_CHARACTERS) : phrase.start]
 
 
 _RELATIONS: Final[tuple[tuple[Relation, re.Pattern[str]], ...]] = (

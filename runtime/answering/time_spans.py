@@ -56,6 +56,8 @@ _WEEK_BEGINS: Final[dict[Language, int]] = {"en": 0, "he": 6}
 _OLDEST_YEARS: Final = 30
 """A date before is nobody's note: it is one that a note tells of."""
 
+_MOST_PHRASES: Final = 8
+"""A text with more is no question about a time."""
 _QUOTED: Final = re.compile(r'(?:(?<=[\s(])|^)"[^"]{2,}"(?=[\s?.!,)]|$)')
 
 
@@ -69,6 +71,8 @@ def find_span(question: str, *, today: date, language: Language) -> TimeSpan | N
     if is_about_time(text):
         return None
     phrases = _find_phrases(text, today, _WEEK_BEGINS[language])
+    if len(phrases) > _MOST_PHRASES:
+        return None
     reaches = _read_phrases(text, phrases, today)
     open_ended = any(reach.after is None for reach in reaches)
     if not reaches or (len(reaches) == 1 and not open_ended and compares(text)):

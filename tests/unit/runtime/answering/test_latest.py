@@ -32,6 +32,7 @@ from runtime.answering.latest import count_latest
         ("What came of the last appointment with the surgeon?", 0),
         ("When did she last visit?", 0),
         ("What did we do in the last few sessions?", 0),
+        ("How does the last session differ from others?", 0),
         ("What is his last name?", 0),
         ("מה השתנה מאז הפגישה האחרונה?", 0),
         ("מה השתנה מהפגישה האחרונה?", 0),

@@ -122,6 +122,7 @@ NOT_MEANT = [
     "Did Aaron Beck write it?",
     "Did John Thornton call?",
     "Did Maya Z. call?",
+    "did grace levi call?",
     "Who moved to Thornton?",
     "Who fell in Ellison?",
     "What Is The Mark Of A Good Rose?",
@@ -172,6 +173,16 @@ def test_a_client_who_is_named_is_meant(question: str) -> None:
 @pytest.mark.parametrize("question", NOT_MEANT)
 def test_a_word_that_may_be_anything_else_means_no_client(question: str) -> None:
     assert ask(question) == ""
+
+
+def test_the_longer_of_two_whole_names_is_meant() -> None:
+    named = [
+        NamedClient(UUID(int=0), "Maria Keller"),
+        NamedClient(UUID(int=1), "Anna Maria Keller"),
+    ]
+
+    assert choose_meant("What did Anna Maria Keller say?", named) == {UUID(int=1)}
+    assert choose_meant("What did Maria Keller say?", named) == {UUID(int=0), UUID(int=1)}
 
 
 def test_all_clients_of_one_name_are_meant() -> None:

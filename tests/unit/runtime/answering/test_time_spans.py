@@ -155,6 +155,8 @@ TRAPS = [
     "Did she sleep better than in March?",
     # someone's words
     'Who said "nothing happened last month"?',
+    # a heap of dates
+    "What was said in March 2024, in May 2024," + " in June 2025" * 7,
     # no such date
     "What was noted on 31.2.2025?",
     "What was noted on 45/45/2025?",
