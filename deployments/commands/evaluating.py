@@ -16,8 +16,8 @@ from deployments.commands.loading import record_progress
 from runtime import assembly, benchmark_layout, provider_assembly
 from runtime.answering.fusion import fuse
 from runtime.answering.language import detect
+from runtime.answering.retrieve import FIELDS_SEARCHED, PARTS_SEARCHED
 from runtime.evaluation import (
-    DEPTH,
     LabelledQuestion,
     RetrievalReport,
     compare_methods,
@@ -31,10 +31,6 @@ from runtime.storage.passages import PostgresPassageStore
 
 METHODS: Final = ("vector", "text", "fused")
 QUESTIONS: Final = "questions.jsonl"
-PASSAGES: Final = 10 * DEPTH
-"""Several passages may be of one record: enough of them to fill the depth with records."""
-FIELDS: Final = 5 * DEPTH
-"""Of a record no more than four fields are found by words."""
 _NOTHING_FOUND: Final = (
     "No question found its record. Were the records imported, and embedded by `backfill`?"
 )
@@ -123,10 +119,10 @@ class _Asker:
                 embedded.vectors[0],
                 model=self._embedder.model,
                 scope=SearchScope(),
-                limit=PASSAGES,
+                limit=PARTS_SEARCHED,
             ),
             self._passages.search_text(
-                question.workspace_id, question.text, scope=SearchScope(), limit=FIELDS
+                question.workspace_id, question.text, scope=SearchScope(), limit=FIELDS_SEARCHED
             ),
         )
         fused = fuse(by_meaning, by_words, language=detect(question.text))
