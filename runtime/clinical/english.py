@@ -6,11 +6,12 @@ become the tense they mark. So nothing is lost that the tables do not know.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
 
-from runtime.clinical.forms import Form, Item, move_adjunct
+from runtime.clinical.forms import Form, Item, keep_sign, move_adjunct
 from runtime.clinical.lexicon import FOLDER, lexicon
 from runtime.clinical.reading import read_mention
 from runtime.clinical.words import Word, listed, words_of
@@ -66,27 +67,47 @@ class _Reader:
         while at < len(self.words):
             at += self._read_at(at)
         self._drop_now()
+        items = _own(_bare_start(_age(self.items)))
         items = move_adjunct(
-            self.items,
-            tells=any(item[0] == "verb" and item[1].rstrip("+") in _TELLING for item in self.items),
-            links=any(item in _LINK_ITEMS for item in self.items[1:]),
+            items,
+            tells=any(item[0] == "verb" and item[1].rstrip("+") in _TELLING for item in items),
+            links=any(item in _LINK_ITEMS for item in items[1:]),
         )
         return Form("en", tuple(items), tuple(self.tenses))
 
     def _read_at(self, at: int) -> int:
+        """Add what begins at this word, and return how many words that took."""
+        return self._read_frame(at) or self._read_phrase(at) or self._read_rest(at)
+
+    def _read_frame(self, at: int) -> int:
+        """Read what is no word of the question proper: signs, `if`, `do you know`."""
         word = self.words[at]
-        if word.text in {",", "-", '"'} or (at == 0 and word.text in {"if", "whether"}):
+        if word.is_sign:
+            self.items += keep_sign(self.words, at, self.items)
             return 1
+        if at == 0:
+            return 1 if word.text in {"if", "whether"} else _wrapping(self.words)
+        return 0
+
+    def _read_phrase(self, at: int) -> int:
+        word = self.words[at]
+        mention = read_mention(self.words, at)
+        if word.written != word.text and mention.kind == "word":
+            self.items.append(("name", word.written))
+            return 1
+        if word.text in {"the", "a", "an"} and mention.kind in {"span", "frequency"}:
+            return self._read_mention(at)
         phrase = lexicon("questions.en").find(self.words, at)
         taken = self._read_verb(at) if phrase is None or phrase.length == 1 else 0
-        if taken:
+        if taken or phrase is None:
             return taken
-        if phrase is not None:
-            if phrase.meaning != "-":
-                kind = "adjunct" if phrase.meaning.startswith("session ") else "word"
-                self.items.append((kind, phrase.meaning))
-            return phrase.length
-        return self._read_auxiliary(at) or self._read_mention(at)
+        if phrase.meaning != "-":
+            kind = "adjunct" if phrase.meaning.startswith("session ") else "word"
+            self.items.append((kind, phrase.meaning))
+        return phrase.length
+
+    def _read_rest(self, at: int) -> int:
+        return self._read_contracted(at) or self._read_auxiliary(at) or self._read_mention(at)
 
     def _read_auxiliary(self, at: int) -> int:
         text = self.words[at].text
@@ -103,6 +124,23 @@ class _Reader:
             self.items.append(("verb", "take"))
             self.aux = ""
             return 1
+        return 0
+
+    def _read_contracted(self, at: int) -> int:
+        """Read `why'd` as `why did`, and `hasn't she` as `has she not`."""
+        text, after = self.words[at].text, [word.text for word in self.words[at + 1 : at + 2]]
+        if text == "'d" and self.items in (
+            [("word", "why")],
+            [("word", "when")],
+            [("word", "how")],
+        ):
+            self.aux = "past"
+            self.tenses.append("past")
+            return 1
+        before = self.words[at - 1].text if at else ""
+        if text == "not" and before in _TENSES and after and after[0] in _PRONOUNS:
+            self.items += [("pronoun", _PRONOUNS[after[0]]), ("word", "not")]
+            return 2
         return 0
 
     def _is_medicated(self, at: int) -> bool:
@@ -165,6 +203,8 @@ class _Reader:
     def _read_mention(self, at: int) -> int:
         mention = read_mention(self.words, at)
         item: Item = (mention.kind, str(mention.fact))
+        if item == ("person", "client") and self._has_two_clients():
+            item = ("person", mention.words[0].text)
         if mention.kind in {"date", "span"} and (
             mention.kind == "date" or item[1].startswith(_FLOATING)
         ):
@@ -176,6 +216,9 @@ class _Reader:
         self.items.append(item)
         return len(mention.words)
 
+    def _has_two_clients(self) -> bool:
+        return {"client", "patient"} <= {word.text for word in self.words}
+
     def _drop_now(self) -> None:
         """Leave `currently` out where the question is of the present anyway."""
         if self.tenses in (["present"], ["is"]):
@@ -185,6 +228,88 @@ class _Reader:
 _WH: Final = frozenset(("what", "why", "when", "who", "where", "how", "how often", "how long"))
 _LINK_ITEMS: Final = frozenset(("word", link) for link in _LINKS)
 _IN_ITEMS: Final = frozenset(("word", link) for link in _IN)
+
+
+_WRAPPINGS: Final = tuple(
+    tuple(text.split())
+    for text in (
+        "do you know", "do we know", "i 'd like to know", "i would like to know", "i want to know",
+        "remind me", "please remind me", "let me know", "can you remind me", "could you remind me",
+        "can you say", "could you say", "i wonder", "thanks", "thank you", "hi", "hello",
+        "can you check", "could you check", "i need to know", "do the notes say",
+    )
+)  # fmt: skip
+_ASKING: Final = frozenset(
+    listed(
+        """what which who whom whose when where why how if whether is are was were do does did has
+        have had can will"""
+    )
+)
+
+
+def _wrapping(words: Sequence[Word]) -> int:
+    """Return the length of what only wraps a question that follows it."""
+    for wrapping in _WRAPPINGS:
+        length = len(wrapping)
+        if tuple(word.text for word in words[:length]) == wrapping and len(words) > length:
+            length += words[length].text == ","
+            following = [word.text for word in words[length : length + 1]]
+            if following and following[0] in _ASKING:
+                return length + (following[0] in {"if", "whether"})
+    return 0
+
+
+_HEADS: Final = frozenset(listed("dose name diagnosis age occupation address title history"))
+_OF: Final = ("word", "of")
+
+
+def _own(items: list[Item]) -> list[Item]:
+    """Say `the dose of lithium` as `the lithium dose`, `the name of her son` as `her son's name`.
+
+    Only of heads that nobody does to anybody: `the fear of her son` is not `her son's fear`.
+    """
+    items = [
+        item
+        for item, after in zip(items, [*items[1:], ("", "")], strict=True)
+        if item != ("word", "'s") or after[1] not in _HEADS
+    ]
+    if items.count(_OF) != 1:
+        return items
+    at = items.index(_OF)
+    heads = [item for item in items if item[1] in _HEADS]
+    if not at or heads != [items[at - 1]]:
+        return items
+    end = at + 2
+    if items[at + 1 : end] and items[at + 1][0] == "pronoun":
+        end += 1
+    owner, rest = items[at + 1 : end], items[end:]
+    is_person = bool(owner) and owner[-1][0] in {"person", "pronoun"}
+    has_owner = at > 1 and items[at - 2][0] == "pronoun"
+    is_sure = not (is_person and (has_owner or heads[0][1] == "history"))
+    if not owner or not is_sure or (rest and rest[0][0] == "word"):
+        return items
+    return [*items[: at - 1], *owner, items[at - 1], *rest]
+
+
+def _age(items: list[Item]) -> list[Item]:
+    """Say `how old is she` as `what is her age`."""
+    rest = items[1:]
+    if items[:1] == [("word", "how old")] and all(i[0] in {"pronoun", "person"} for i in rest):
+        return [("word", "what"), *rest, ("word", "age")]
+    return items
+
+
+def _bare_start(items: list[Item]) -> list[Item]:
+    """Say `start taking sertraline` as `start sertraline`."""
+    return [
+        item
+        for at, item in enumerate(items)
+        if not (
+            item in {("verb", "take+"), ("verb", "use+")}
+            and items[at - 1 : at] in ([("verb", "start")], [("verb", "stop")])
+            and [after[0] for after in items[at + 1 : at + 2]] == ["medication"]
+        )
+    ]
 
 
 @cache
@@ -224,5 +349,5 @@ def _past(verb: str) -> str:
 def _stem(verb: str) -> str:
     if verb.endswith("e") and not verb.endswith("ee"):
         return verb[:-1]
-    doubles = verb in {"stop", "quit", "plan", "refer", "get", "hit", "set", "admit"}
+    doubles = verb in {"stop", "quit", "cancel", "plan", "refer", "get", "hit", "set", "admit"}
     return verb + verb[-1] if doubles else verb

@@ -13,8 +13,8 @@ from runtime.clinical.wording import normalize_question
 def asks_the_same(asked: str, remembered: str) -> bool:
     """Return whether it is certain that both questions have the same answer.
 
-    Certain is what has the same form: each word of one has its counterpart in the other, in the same
-    place, and a table knows no other meaning for it. And both must claim the same facts.
+    Certain is what has the same form: each word of one has its counterpart in the other, in the
+    same place. And both must claim the same facts.
     """
     first, second = normalize_question(asked), normalize_question(remembered)
     if first == second:

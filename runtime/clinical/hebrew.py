@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from runtime.clinical.forms import Form, Item, move_adjunct
+from runtime.clinical.forms import Form, Item, keep_sign, move_adjunct
 from runtime.clinical.lexicon import lexicon
 from runtime.clinical.reading import read_mention
-from runtime.clinical.words import Word, words_of
+from runtime.clinical.words import Word, listed, words_of
 
 _PRONOUNS: Final = {
     "הוא": "he", "היא": "she", "שלו": "he", "שלה": "she", "שלי": "i", "שלנו": "we", "שלהם": "they",
@@ -23,6 +23,14 @@ _TELLING: Final = ("(say ", "(tell ", "(describe ", "(talk ", "(feel ", "(take "
 _SAYING: Final = ("(say ", "(tell ", "(describe ", "(talk ", "(decide ")
 _OPENING: Final = frozenset(("when", "why", "where", "how", "how often"))
 _LINKS: Final = frozenset(("כי", "אם", "אחרי", "לפני", "כאשר", "בגלל", "או", "מאז", "עד"))
+_NO_LINKS: Final = frozenset(
+    listed(
+        """של שעות שעה שינה שתי שני שלוש שלושה שם שנה שנים שבוע שיחה שינוי שתה שתתה שותה שותים
+        שכחה שמעה שמע שומעת שומע שמאל ששה שש שבע שבעה שמונה שונה"""
+    )
+)
+_FIXED: Final = frozenset(("word", fact) for fact in listed("לא אין רק גם אפילו כבר עוד שוב"))
+"""Words whose place says what they belong to."""
 _FLOATING: Final = ("previous ", "last ", "this ", "day ")
 
 
@@ -33,17 +41,20 @@ def read_hebrew(text: str) -> Form:
     at = 0
     while at < len(words):
         at += _read_at(words, at, items)
-    items = _drop_owner(_drop_pronoun(items))
+    items = _drop_owner(_drop_pronoun(_bare_start(items)))
     links = _has_links(items)
-    verbs = [item for item in items if item[0] == "verb"]
+    verbs = [item for item in items if _is_finite(item)]
     items = move_adjunct(items, tells=any(v[1].startswith(_SAYING) for v in verbs), links=links)
     return Form("he", tuple(items if links else _verb_first(items, verbs)))
 
 
 def _read_at(words: Sequence[Word], at: int, items: list[Item]) -> int:
     word = words[at]
-    if word.text in {",", "-", '"'} or (at == 0 and word.text == "האם"):
+    if word.is_sign:
+        items += keep_sign(words, at, items)
         return 1
+    if word.text == "האם" and (at == 0 or (items and all(i[0] == "adjunct" for i in items))):
+        return _skip_whether(words, at)
     if word.text in _PRONOUNS:
         owns = word.text.startswith("של")
         items.append(("owner" if owns else "pronoun", _PRONOUNS[word.text]))
@@ -62,6 +73,11 @@ def _read_at(words: Sequence[Word], at: int, items: list[Item]) -> int:
         _add_phrase(phrase.meaning, phrase.prefix, items)
         return phrase.length
     return _read_mention(words, at, items)
+
+
+def _skip_whether(words: Sequence[Word], at: int) -> int:
+    phrase = lexicon("questions.he").find(words, at)
+    return phrase.length if phrase is not None and phrase.meaning == "-" else 1
 
 
 def _is_known_noun(words: Sequence[Word], at: int) -> bool:
@@ -108,16 +124,34 @@ def _read_mention(words: Sequence[Word], at: int, items: list[Item]) -> int:
     return len(mention.words)
 
 
+def _is_finite(item: Item) -> bool:
+    return item[0] == "verb" and not item[1].endswith(" inf)")
+
+
+def _bare_start(items: list[Item]) -> list[Item]:
+    """Say `התחילה לקחת ציפרלקס` as `התחילה ציפרלקס`."""
+    return [
+        item
+        for at, item in enumerate(items)
+        if not (
+            item == ("verb", "(take inf)")
+            and items[at - 1 : at]
+            and items[at - 1][1].startswith(("(start ", "(stop "))
+            and [after[0] for after in items[at + 1 : at + 2]] == ["medication"]
+        )
+    ]
+
+
 def _drop_pronoun(items: list[Item]) -> list[Item]:
     """Leave `היא` out beside the one verb, if that says `היא` by its own form."""
-    verbs = [at for at, item in enumerate(items) if item[0] == "verb"]
+    verbs = [at for at, item in enumerate(items) if _is_finite(item)]
     if len(verbs) != 1:
         return items
     verb = items[verbs[0]][1].rstrip(")")
     for at in (verbs[0] - 1, verbs[0] + 1):
-        if 0 <= at < len(items) and items[at][0] == "pronoun":
-            if verb.endswith(f" {_GENDERS[items[at][1]]}"):
-                return items[:at] + items[at + 1 :]
+        is_pronoun = 0 <= at < len(items) and items[at][0] == "pronoun"
+        if is_pronoun and verb.endswith(f" {_GENDERS[items[at][1]]}"):
+            return items[:at] + items[at + 1 :]
     return items
 
 
@@ -133,7 +167,7 @@ def _drop_owner(items: list[Item]) -> list[Item]:
 
 def _has_links(items: Sequence[Item]) -> bool:
     return any(
-        (kind == "word" and (fact in _LINKS or fact[:1] == "ש"))
+        (kind == "word" and (fact in _LINKS or (fact[:1] == "ש" and fact not in _NO_LINKS)))
         or (kind == "prefix" and fact in {"ש", "ו", "כ"})
         for kind, fact in items
     )
@@ -144,7 +178,7 @@ def _verb_first(items: list[Item], verbs: Sequence[Item]) -> list[Item]:
 
     Not after `מי`, nor after `מה` that may be the subject: there the order says who does what.
     """
-    if len(verbs) != 1 or not items:
+    if len(verbs) != 1 or any(item in _FIXED for item in items):
         return items
     opening = items[0]
     asks_what = opening == ("word", "what") and verbs[0][1].startswith(_TELLING)

@@ -92,6 +92,9 @@ def read_frequency(words: Sequence[Word], at: int) -> tuple[str, int] | None:
         return _ADVERBS[text], 1
     if text in {"every", "each", "כל"}:
         return _read_every(words, at)
+    if text in {"a", "per"} and at and lexicon("units").find(words, at - 1):
+        unit, behind = _read_unit(words, at + 1)
+        return (f"1/{unit}", behind - at) if unit else None
     count, place = _read_count(words, at)
     if not count:
         return None

@@ -23,14 +23,13 @@ Kind: TypeAlias = Literal[
 ]
 _BODY: Final = frozenset(
     listed(
-        """side arm arms leg legs knee knees shoulder shoulders hand hands foot feet hip hips ear ears
-        eye eyes wrist wrists ankle ankles elbow elbows breast breasts lung lungs kidney temple neck
+        """side arm arms leg legs knee knees shoulder shoulders hand hands foot feet hip hips ear
+        ears eye eyes wrist wrists ankle ankles elbow elbows breast breasts lung lungs kidney temple neck
         hemisphere flank thigh calf heel thumb finger toe forearm face cheek jaw"""
     )
 )
-_Recognise: TypeAlias = Callable[
-    [Sequence[Word], int], tuple[str | CalendarDate | Dose, int] | None
-]
+_Fact: TypeAlias = str | CalendarDate | Dose
+_Recognise: TypeAlias = Callable[[Sequence[Word], int], tuple[_Fact, int] | None]
 _QUANTITIES: Final[tuple[tuple[Kind, _Recognise], ...]] = (
     ("span", read_span),
     ("date", read_date),
@@ -55,7 +54,7 @@ class Mention:
     """
 
     kind: Kind
-    fact: str | CalendarDate | Dose
+    fact: _Fact
     words: tuple[Word, ...]
     prefix: str = ""
 

@@ -35,7 +35,7 @@ _TOKEN: Final = re.compile(
     (?P<iso>\d{4}-\d{1,2}-\d{1,2}(?!\d))
     |(?P<number>\d+(?:[.,:/]\d+)*)
     |(?P<word>[^\W\d_](?:[^\W_]|(?<=[א-ת])"(?=[א-ת])|(?<=[^\W_])'(?=[^\W\d_])|(?<=[א-ת])')*)
-    |(?P<sign>[.!?;:,()\[\]"\n%-])
+    |(?P<sign>[^\w\s]|\n)
     """,
     re.VERBOSE,
 )
@@ -65,7 +65,7 @@ class Word:
     @property
     def is_sign(self) -> bool:
         """Whether it is punctuation."""
-        return not self.text[:1].isalnum()
+        return not any(map(str.isalnum, self.text))
 
 
 def fold(text: str) -> str:
