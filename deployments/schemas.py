@@ -29,6 +29,7 @@ from runtime.messages import Client, Language, Question, Session, Turn
 MAX_QUERY_CHARACTERS: Final = 2000
 MAX_HISTORY_TURNS: Final = 20
 MAX_TURN_CHARACTERS: Final = 4000
+NOTHING_GIVEN: Final = messages.ContextUse(included=0, dropped=0, tokens=0, limit=None)
 
 
 class _Request(BaseModel):
@@ -128,7 +129,10 @@ CitationBody = Annotated[SessionCitationBody | ClientCitationBody, Field(discrim
 
 
 class ContextBody(_Response):
-    """What the chat model was given. `limit` is null where the model's is not known."""
+    """What the chat model was given, by our estimate of its tokens; all 0 where it was not asked.
+
+    `dropped` passages found no room; `limit` is null where the model takes a prompt of any length.
+    """
 
     included: int
     dropped: int
@@ -152,7 +156,7 @@ class MetadataBody(_Response):
     model: str = Field(examples=["command-a-03-2025"])
     cache: Literal["miss", "exact", "semantic", "stale", "off"]
     cache_similarity: float | None = Field(
-        description="How alike the question was that the answer was first given to; null if the same."
+        description="How alike the question was that it was first given to; null if the same."
     )
     degraded: list[str] = Field(
         description="What was done without: `embedding_unavailable`, `chat_unavailable`, "
@@ -230,15 +234,19 @@ def _show_metadata(answer: messages.Answer, request_id: str) -> MetadataBody:
         degraded=list(answer.degraded),
         split_arm=answer.split_arm,
         warnings=list(answer.warnings),
-        context=ContextBody(
-            included=answer.retrieved_count, dropped=0, tokens=usage.input_tokens, limit=None
-        ),
+        context=_show_context(answer.context or NOTHING_GIVEN),
         usage=UsageBody(
             embedding_tokens=usage.embedding_tokens,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
         ),
         timings_ms={stage: round(ms, 1) for stage, ms in answer.timings_ms.items()},
+    )
+
+
+def _show_context(use: messages.ContextUse) -> ContextBody:
+    return ContextBody(
+        included=use.included, dropped=use.dropped, tokens=use.tokens, limit=use.limit
     )
 
 

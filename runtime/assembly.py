@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from runtime.access import Access
 from runtime.answering.answer import AnswerQuestion
 from runtime.answering.chat_chain import ChatChain
+from runtime.answering.context import ContextBudget
 from runtime.answering.reuse import Reuse
 from runtime.answering.search import Search
 from runtime.backfill import EmbedRecords
@@ -138,6 +139,7 @@ async def open_services(
                 text_search_fallback=settings.text_search_fallback,
                 emit=emit,
             ),
+            context=_budget(settings, emit),
             reuse=Reuse(cache, settings, emit=emit),
             chat=ChatChain(
                 [chats[name] for name in settings.chat_providers], split=dict(settings.chat_split)
@@ -187,3 +189,8 @@ async def open_embedding_queue(
     """
     async with open_storage(settings) as database:
         yield EmbedRecords(EmbeddingJobs(database), embedder, clock=SystemClock(), emit=emit)
+
+
+def _budget(settings: Settings, emit: Emit) -> ContextBudget:
+    windows = {name: given.context_tokens for name, given in settings.providers.items()}
+    return ContextBudget(windows, enabled=settings.context_management_enabled, emit=emit)

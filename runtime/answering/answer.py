@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from runtime.answering.chat_chain import ChatChain
+    from runtime.answering.context import ContextBudget
     from runtime.answering.guard import GuardMode
     from runtime.answering.retrieve import Found
     from runtime.answering.reuse import Recalled, Reuse
@@ -53,6 +54,7 @@ class AnswerQuestion:
         search: Search,
         chat: ChatChain,
         extract: ChatModel | None,
+        context: ContextBudget,
         reuse: Reuse,
         clock: Clock,
         emit: Emit,
@@ -60,7 +62,7 @@ class AnswerQuestion:
     ) -> None:
         self._search = search
         self._chat = chat
-        self._writer = Writer(chat, extract, clock=clock)
+        self._writer = Writer(chat, extract, context=context, clock=clock)
         self._reuse = reuse
         self._flights = Flights()
         self._clock = clock
@@ -72,7 +74,8 @@ class AnswerQuestion:
     ) -> Answer:
         """Return an answer from this workspace's records, in the question's language.
 
-        `retrieved_count` is how many passages the chat model was given; each is cited.
+        `retrieved_count` is how many passages were found, `context` what of them the chat model was
+        given; each of those is cited.
 
         Raises: RequestError, DeadlineExceeded, EmbeddingError, RetrievalError, ChatError,
             ProviderError, ActorUnavailable, Overloaded, DatabaseError.
@@ -216,6 +219,7 @@ class AnswerQuestion:
             warnings=written.warnings,
             degraded=degraded,
             split_arm=self._chat.arm_of(asked.workspace_id),
+            context=written.context,
             cache="miss" if recalled.policy.is_on else "off",
         )
 

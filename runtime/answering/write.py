@@ -11,7 +11,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from runtime.answering.context import ContextBudget
 from runtime.answering.degraded import CHAT_UNAVAILABLE, DONE_WITHOUT
 from runtime.answering.synthesize import Written, nothing_found, synthesize
 from runtime.answering.time_shares import for_provider, to_tell
@@ -23,10 +22,10 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from runtime.answering.chat_chain import ChatChain
+    from runtime.answering.context import ContextBudget
     from runtime.answering.stages import Stages
     from runtime.answering.synthesize import WritingTask
     from runtime.ports import ChatModel, Clock
-    from runtime.telemetry import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +37,20 @@ WritingEvent: TypeAlias = AnswerStarted | SentenceReady | CitationReady | Writte
 
 
 class Writer:
-    """Writes answers, any number at once. `extract` must call no provider; None does without.
-
-    Without a `context`, each model is given all that was found, as it is.
-    """
+    """Writes answers, any number at once. `extract` must call no provider; None does without."""
 
     def __init__(
         self,
         chat: ChatChain,
         extract: ChatModel | None,
         *,
+        context: ContextBudget,
         clock: Clock,
-        context: ContextBudget | None = None,
     ) -> None:
         self._chat = chat
         self._extract = extract
         self._clock = clock
-        self._context = context or ContextBudget({}, enabled=False, emit=_tell_nobody)
+        self._context = context
 
     async def write(
         self,
@@ -154,7 +150,3 @@ class Writer:
                     yield replace(event, warnings=warnings, context=chosen.use)
                 else:
                     yield event
-
-
-def _tell_nobody(event: Event) -> None:
-    del event

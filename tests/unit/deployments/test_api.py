@@ -17,6 +17,7 @@ from runtime.messages import (
     AnswerSpan,
     Citation,
     Client,
+    ContextUse,
     Question,
     RecordKey,
     Scope,
@@ -70,6 +71,7 @@ ANSWER = Answer(
     model="command-a-03-2025",
     usage=TokenUsage(9, 1480, 41),
     timings_ms={"guard": 0.4321, "chat": 780.25},
+    context=ContextUse(included=4, dropped=1, tokens=1730, limit=120_000),
 )
 
 
@@ -135,7 +137,7 @@ class TestQuestion:
             "degraded": [],
             "split_arm": None,
             "warnings": [],
-            "context": {"included": 5, "dropped": 0, "tokens": 1480, "limit": None},
+            "context": {"included": 4, "dropped": 1, "tokens": 1730, "limit": 120_000},
             "usage": {"embedding_tokens": 9, "input_tokens": 1480, "output_tokens": 41},
             "timings_ms": {"guard": 0.4, "chat": 780.2},
         }

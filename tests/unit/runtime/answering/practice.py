@@ -10,6 +10,7 @@ from uuid import UUID
 
 from runtime.answering.answer import AnswerQuestion
 from runtime.answering.chat_chain import ChatChain
+from runtime.answering.context import ContextBudget
 from runtime.answering.reuse import Reuse
 from runtime.answering.search import Search
 from runtime.clock import ManualClock
@@ -194,6 +195,7 @@ class Practice:
         self.directory = Directory()
         self.settings = Settings()
         self.split: dict[str, int] = {}
+        self.windows: dict[str, int] = {}
         self.may_search_text = True
         self.may_extract = True
         self.events: list[Event] = []
@@ -207,6 +209,7 @@ class Practice:
                 text_search_fallback=self.may_search_text,
                 emit=self.events.append,
             ),
+            context=ContextBudget(self.windows, enabled=True, emit=self.events.append),
             reuse=Reuse(self.cache, self.settings, emit=self.events.append),
             chat=ChatChain((self.model, *self.fallbacks), split=self.split),
             extract=ExtractiveChatModel() if self.may_extract else None,
