@@ -174,6 +174,11 @@ class TestTwoLanguages:
         gained = 0.5 * WORDS_SHARE * share
         assert both[0].similarity - both[1].similarity == pytest.approx(gained)
 
+    def test_english_that_is_not_plain_ascii_is_english_still(self) -> None:
+        by_meaning = [at(1, 0.5, text="She’s awake at three."), at(2, 0.5)]
+        assert order(fuse(by_meaning, [], language="en")) == [1, 2]
+        assert [passage.similarity for passage in english(by_meaning, [])] == [0.5, 0.5]
+
     def test_among_notes_of_one_language_the_order_of_meaning_stays(self) -> None:
         by_meaning = [at(each, 0.9 - each / 10, text=HEBREW) for each in range(1, 8)]
         assert order(english(by_meaning, [])) == list(range(1, 8))
