@@ -332,6 +332,36 @@ def _write_out(text: str, output: Path | None) -> None:
         output.write_text(text + "\n", "utf-8")
 
 
+@evaluation.command("cache")
+def evaluate_cache(
+    *,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, file_okay=False, help="The folder of pairs.jsonl; ours without it."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write the report there instead.")
+    ] = None,
+) -> None:
+    """Say which questions the semantic cache would take for one; prints a JSON report.
+
+    Needs no database: labelled pairs of questions are embedded and judged as the cache would.
+    """
+    import asyncio  # noqa: PLC0415
+
+    from deployments.commands import evaluating_cache  # noqa: PLC0415
+    from runtime.settings import load  # noqa: PLC0415
+
+    settings, _ = load()
+    report = asyncio.run(evaluating_cache.evaluate_cache(settings, data)).render_json()
+    if output is None:
+        typer.echo(report)
+    else:
+        output.write_text(report + "\n", "utf-8")
+
+
 def main() -> None:
     """Run the command that the arguments name; the entry point `pazpaz-agent`."""
     app()

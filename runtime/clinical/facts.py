@@ -89,7 +89,7 @@ def read_facts(text: str) -> Facts:
         people=frozenset(_role(str(each.fact)) for each in mentions if each.kind == "person"),
         names=frozenset(_names(mentions)),
         pronouns=frozenset(_pronouns(mentions)),
-        changes=frozenset(_changes(words)),
+        changes=frozenset(_changes(mentions)),
     )
 
 
@@ -165,7 +165,9 @@ def _pronouns(mentions: Sequence[Mention]) -> Iterable[str]:
             yield _PRONOUNS[mention.words[0].text]
 
 
-def _changes(words: Sequence[Word]) -> Iterable[str]:
+def _changes(mentions: Sequence[Mention]) -> Iterable[str]:
+    # Of plain words alone: `בעלה` is her husband, not `ב` and a rise.
+    words = [each.words[0] for each in mentions if each.kind == "word"]
     at = 0
     while at < len(words):
         found = lexicon("changes").find(words, at)
