@@ -14,7 +14,7 @@ from runtime.access import Access
 from runtime.answering.answer import AnswerQuestion
 from runtime.answering.chat_chain import ChatChain
 from runtime.answering.context import ContextBudget
-from runtime.answering.reuse import Reuse
+from runtime.answering.reuse import CachePolicy, Reuse
 from runtime.answering.search import Search
 from runtime.backfill import EmbedRecords
 from runtime.clock import SystemClock
@@ -140,7 +140,12 @@ async def open_services(
                 emit=emit,
             ),
             context=_budget(settings, emit),
-            reuse=Reuse(cache, settings, emit=emit),
+            reuse=Reuse(
+                cache,
+                cache_policy(settings),
+                configured=(f"context={settings.context_management_enabled}",),
+                emit=emit,
+            ),
             chat=ChatChain(
                 [chats[name] for name in settings.chat_providers], split=dict(settings.chat_split)
             ),
@@ -177,6 +182,16 @@ async def open_services(
             emit=emit,
             clock=clock,
         )
+
+
+def cache_policy(settings: Settings) -> CachePolicy:
+    """Return how answers are remembered where a workspace says nothing else."""
+    return CachePolicy(
+        is_on=settings.cache_enabled,
+        ttl_s=settings.cache_ttl_s,
+        min_similarity=settings.cache_similarity,
+        max_entries=settings.cache_max_entries,
+    )
 
 
 @asynccontextmanager

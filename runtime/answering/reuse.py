@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from runtime.answering.search import Aim, Asked, EmbeddedAim
     from runtime.messages import Answer, Question, RememberedAnswer, WorkspaceSettings
     from runtime.ports import AnswerCache, ChatModel
-    from runtime.settings import Settings
     from runtime.telemetry import Emit
 
 KEEPING_TIMEOUT_S: Final = 1.0
@@ -40,7 +39,7 @@ Missed: TypeAlias = Literal["not_found", "expired", "gate", "unavailable", "off"
 
 @dataclass(frozen=True, slots=True)
 class CachePolicy:
-    """How one workspace's answers are remembered: its own settings over the configuration's."""
+    """How answers are remembered: a workspace's own settings over the configuration's."""
 
     is_on: bool
     ttl_s: float
@@ -70,17 +69,26 @@ class Recalled:
 class Reuse:
     """Recalls and keeps answers, of any number of questions at once.
 
-    A cache that fails costs the question nothing but the cache.
+    A cache that fails costs the question nothing but the cache. `configured` are those settings of
+    the process that change answers, in words of any kind.
     """
 
-    def __init__(self, cache: AnswerCache, settings: Settings, *, emit: Emit) -> None:
+    def __init__(
+        self,
+        cache: AnswerCache,
+        policy: CachePolicy,
+        *,
+        configured: Sequence[str] = (),
+        emit: Emit,
+    ) -> None:
         self._cache = cache
-        self._settings = settings
+        self._policy = policy
+        self._configured = configured
         self._emit = emit
 
     async def recall(self, asked: Asked, models: Sequence[ChatModel]) -> Recalled:
         """Look for the very same question, asked on the same day of the same models."""
-        key = make_key(asked, models=models, settings=self._settings)
+        key = make_key(asked, models=models, configured=self._configured)
         try:
             known = await self._cache.recall(asked.workspace_id, key)
         except DatabaseError as error:
@@ -172,18 +180,16 @@ class Reuse:
             self._emit(CacheEvicted("capacity", evicted))
 
     def _read_policy(self, own: WorkspaceSettings, question: Question) -> CachePolicy:
-        configured = self._settings
+        general = self._policy
         return CachePolicy(
-            is_on=configured.cache_enabled
-            and question.use_cache
-            and (own.cache_enabled is not False),
-            ttl_s=_either(own.cache_ttl_seconds, configured.cache_ttl_s),
-            min_similarity=_either(own.cache_similarity, configured.cache_similarity),
-            max_entries=int(_either(own.cache_max_entries, configured.cache_max_entries)),
+            is_on=general.is_on and question.use_cache and own.cache_enabled is not False,
+            ttl_s=_either(own.cache_ttl_seconds, general.ttl_s),
+            min_similarity=_either(own.cache_similarity, general.min_similarity),
+            max_entries=int(_either(own.cache_max_entries, general.max_entries)),
         )
 
 
-def make_key(asked: Asked, *, models: Sequence[ChatModel], settings: Settings) -> CacheKey:
+def make_key(asked: Asked, *, models: Sequence[ChatModel], configured: Sequence[str]) -> CacheKey:
     """Digest the question, and apart from it all else that the answer depends on.
 
     The day is among it for every question: the prompt names it. The records are not: the store
@@ -198,7 +204,7 @@ def make_key(asked: Asked, *, models: Sequence[ChatModel], settings: Settings) -
         question.min_similarity,
         [[turn.role, turn.content] for turn in question.history],
         [[model.provider, model.name] for model in models],
-        settings.context_management_enabled,
+        configured,
     )
     exact = _digest(partition.hex(), normalize_question(question.text))
     return CacheKey(exact, partition)
@@ -209,8 +215,8 @@ def is_worth_keeping(answer: Answer) -> bool:
     return not answer.degraded and not answer.warnings
 
 
-def _either(own: float | None, configured: float) -> float:
-    return configured if own is None else own
+def _either(own: float | None, general: float) -> float:
+    return general if own is None else own
 
 
 def _digest(*parts: object) -> bytes:

@@ -19,14 +19,13 @@ import pytest
 
 from runtime.answering.answer import AnswerQuestion
 from runtime.answering.chat_chain import ChatChain
-from runtime.answering.reuse import Reuse
+from runtime.answering.reuse import CachePolicy, Reuse
 from runtime.answering.search import Search
 from runtime.backfill import EmbedRecords, drain
 from runtime.clock import SystemClock
 from runtime.embedding_spaces import EmbeddingSpaces
 from runtime.messages import Answer, ChatEvent, ChatReply, ChatRequest, Client, Question, Session
 from runtime.providers.fakes import FakeEmbedder
-from runtime.settings import Settings
 from runtime.storage.answer_cache import PostgresAnswerCache
 from runtime.storage.client_names import PostgresClientDirectory
 from runtime.storage.jobs import EmbeddingJobs
@@ -39,6 +38,7 @@ WORKSPACE = UUID(int=1)
 ASKERS: Final = 32
 WRITES: Final = 40
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
+CACHE = CachePolicy(is_on=True, ttl_s=3600, min_similarity=0.95, max_entries=100)
 NAMES = ("Dana", "Omer", "Ruth", "Yoav")
 
 
@@ -103,7 +103,7 @@ class World:
                 text_search_fallback=True,
                 emit=lambda _: None,
             ),
-            reuse=Reuse(PostgresAnswerCache(database), Settings(), emit=lambda _: None),
+            reuse=Reuse(PostgresAnswerCache(database), CACHE, emit=lambda _: None),
             chat=ChatChain([Reciting()]),
             extract=None,
             clock=SystemClock(),

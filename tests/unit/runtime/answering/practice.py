@@ -11,7 +11,7 @@ from uuid import UUID
 from runtime.answering.answer import AnswerQuestion
 from runtime.answering.chat_chain import ChatChain
 from runtime.answering.context import ContextBudget
-from runtime.answering.reuse import Reuse
+from runtime.answering.reuse import CachePolicy, Reuse
 from runtime.answering.search import Search
 from runtime.clock import ManualClock
 from runtime.embedding_spaces import EmbeddingSpaces
@@ -37,7 +37,6 @@ from runtime.messages import (
 from runtime.ports import Clock
 from runtime.providers.fakes import FakeChatModel, FakeEmbedder
 from runtime.providers.local import ExtractiveChatModel
-from runtime.settings import Settings
 from runtime.telemetry import Event
 
 WORKSPACE = UUID(int=1)
@@ -193,7 +192,7 @@ class Practice:
         self.fallbacks: Sequence[FakeChatModel] = ()
         self.cache = Notebook()
         self.directory = Directory()
-        self.settings = Settings()
+        self.policy = CachePolicy(is_on=True, ttl_s=3600, min_similarity=0.95, max_entries=100)
         self.split: dict[str, int] = {}
         self.windows: dict[str, int] = {}
         self.may_search_text = True
@@ -210,7 +209,7 @@ class Practice:
                 emit=self.events.append,
             ),
             context=ContextBudget(self.windows, enabled=True, emit=self.events.append),
-            reuse=Reuse(self.cache, self.settings, emit=self.events.append),
+            reuse=Reuse(self.cache, self.policy, emit=self.events.append),
             chat=ChatChain((self.model, *self.fallbacks), split=self.split),
             extract=ExtractiveChatModel() if self.may_extract else None,
             clock=clock or self.clock,

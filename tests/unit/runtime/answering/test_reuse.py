@@ -17,7 +17,6 @@ from runtime.messages import (
     WorkspaceSettings,
 )
 from runtime.providers.fakes import FakeChatModel
-from runtime.settings import Settings
 from runtime.telemetry import AnsweredDegraded, CacheAsked, CacheEvicted
 from tests.unit.runtime.answering.practice import ASKED, Form, Hold, Practice
 
@@ -81,7 +80,7 @@ async def test_switched_off_it_neither_serves_nor_keeps(practice: Practice, wher
     await practice.ask()
     question = ASKED
     if where == "configuration":
-        practice.settings = Settings(cache_enabled=False)
+        practice.policy = replace(practice.policy, is_on=False)
     elif where == "workspace":
         practice.cache.own = WorkspaceSettings(cache_enabled=False)
     else:
