@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from deployments.commands.failure import CommandFailed
 from deployments.commands.loading import record_progress
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from runtime.ports import Embedder
     from runtime.settings import Settings
+
+    _Vector: TypeAlias = np.ndarray[tuple[int], np.dtype[np.float32]]
 
 OWN_PAIRS: Final = Path(__file__).parents[2] / "benchmarks" / "cache_pairs"
 """The project's own set, in its checkout."""
@@ -48,10 +50,8 @@ async def evaluate_cache(settings: Settings, data: Path | None = None) -> CacheR
     )
 
 
-async def _embed(
-    embedder: Embedder, texts: list[str], *, timeout_s: float
-) -> dict[str, np.ndarray[tuple[int], np.dtype[np.float32]]]:
-    vectors = {}
+async def _embed(embedder: Embedder, texts: list[str], *, timeout_s: float) -> dict[str, _Vector]:
+    vectors: dict[str, _Vector] = {}
     with record_progress("Embedding") as show:
         for start in range(0, len(texts), _BATCH):
             batch = texts[start : start + _BATCH]

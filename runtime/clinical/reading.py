@@ -24,8 +24,8 @@ Kind: TypeAlias = Literal[
 _BODY: Final = frozenset(
     listed(
         """side arm arms leg legs knee knees shoulder shoulders hand hands foot feet hip hips ear
-        ears eye eyes wrist wrists ankle ankles elbow elbows breast breasts lung lungs kidney temple neck
-        hemisphere flank thigh calf heel thumb finger toe forearm face cheek jaw"""
+        ears eye eyes wrist wrists ankle ankles elbow elbows breast breasts lung lungs kidney
+        temple neck hemisphere flank thigh calf heel thumb finger toe forearm face cheek jaw"""
     )
 )
 _Fact: TypeAlias = str | CalendarDate | Dose
