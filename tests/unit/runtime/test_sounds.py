@@ -25,7 +25,7 @@ from runtime.sounds import FEWEST, consonants
         ("schizophrenia", "סכיזופרני"),
         ("depression", "דפרסי"),
         ("transcription", "טרנסקריפצי"),
-        ("trampoline", "טרמפולינ"),
+        ("acupuncture", "אקופונקטור"),
         ("warfarins", "וורפרינס"),
     ],
 )
