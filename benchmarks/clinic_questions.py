@@ -51,11 +51,14 @@ LOCAL_HOSTS: Final = ("127.0.0.1", "localhost")
 class Asker:
     """Asks over HTTP, and keeps count of what the answers show."""
 
-    def __init__(self, client: httpx.AsyncClient, practice: Practice) -> None:
+    def __init__(self, client: httpx.AsyncClient, practice: Practice, *, twice: bool) -> None:
         self._client = client
         self._practice = practice
         self._tokens: dict[UUID, str] = {}
         self.durations_ms: list[float] = []
+        self.again_ms: list[float] = []
+        self.again: Counter[str] = Counter()
+        self._twice = twice
         self.errors: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
 
@@ -64,20 +67,12 @@ class Asker:
 
         Raises: RetrievalError, where there was no answer.
         """
-        started_s = time.perf_counter()
-        try:
-            reply = await self._client.post(
-                "/api/v1/ai/agent/chat",
-                headers={"Authorization": f"Bearer {self._find_token(question.workspace_id)}"},
-                json={"query": question.text, "max_results": MAX_RESULTS, "use_cache": False},
-            )
-        except httpx.HTTPError as error:
-            self.errors[type(error).__name__] += 1
-            raise RetrievalError(type(error).__name__) from None
-        self.durations_ms.append((time.perf_counter() - started_s) * 1000)
-        if reply.is_error:
-            self.errors[f"HTTP {reply.status_code}"] += 1
-            raise RetrievalError(f"HTTP {reply.status_code}")
+        reply, took_ms = await self._post(question)
+        self.durations_ms.append(took_ms)
+        if self._twice:
+            again, took_ms = await self._post(question)
+            self.again_ms.append(took_ms)
+            self.again[again.json()["metadata"]["cache"]] += 1
         cited = sorted(reply.json()["citations"], key=lambda each: -each["similarity"])
         quotes = [
             Quote(
@@ -90,6 +85,30 @@ class Asker:
         ]
         self._count(question, quotes, answered=bool(cited))
         return [quote.record for quote in quotes]
+
+    async def _post(self, question: LabelledQuestion) -> tuple[httpx.Response, float]:
+        """Return the reply and the milliseconds it took.
+
+        Raises: RetrievalError.
+        """
+        started_s = time.perf_counter()
+        try:
+            reply = await self._client.post(
+                "/api/v1/ai/agent/chat",
+                headers={"Authorization": f"Bearer {self._find_token(question.workspace_id)}"},
+                json={
+                    "query": question.text,
+                    "max_results": MAX_RESULTS,
+                    "use_cache": self._twice,
+                },
+            )
+        except httpx.HTTPError as error:
+            self.errors[type(error).__name__] += 1
+            raise RetrievalError(type(error).__name__) from None
+        if reply.is_error:
+            self.errors[f"HTTP {reply.status_code}"] += 1
+            raise RetrievalError(f"HTTP {reply.status_code}")
+        return reply, (time.perf_counter() - started_s) * 1000
 
     def _count(
         self, question: LabelledQuestion, quotes: Sequence[Quote], *, answered: bool
@@ -116,9 +135,12 @@ class Asker:
 
 
 async def measure(
-    data: Path, *, url: str, concurrency: int, limit: int | None
+    data: Path, *, url: str, concurrency: int, limit: int | None, twice: bool
 ) -> dict[str, object]:
-    """Return the report on the questions of `data`, or on the first `limit` of them."""
+    """Return the report on the questions of `data`, or on the first `limit` of them.
+
+    Each is asked `twice` in a row for the cache's sake; else the cache has no part in it.
+    """
     questions = read_questions(data / "questions.jsonl")[:limit]
     files = (data / "clients.jsonl", data / "sessions.jsonl")
     practice = Practice(chain.from_iterable(read_records(path) for path in files))
@@ -130,7 +152,7 @@ async def measure(
         print(f"\r{done} of {len(questions)}", end="", file=sys.stderr, flush=True)
 
     async with httpx.AsyncClient(base_url=url, timeout=120, trust_env=False) as client:
-        asker = Asker(client, practice)
+        asker = Asker(client, practice, twice=twice)
         started_s = time.perf_counter()
         found = await evaluate_retrieval(
             questions, asker.rank, concurrency=concurrency, on_done=show
@@ -144,6 +166,8 @@ async def measure(
         "seen": dict(asker.seen),
         "errors": dict(asker.errors),
         "question_ms": _summarize_ms(asker.durations_ms),
+        "again_ms": _summarize_ms(asker.again_ms),
+        "again": dict(asker.again),
         "questions_per_s": round(len(questions) / duration_s, 2),
     }
 
@@ -163,11 +187,18 @@ def main() -> None:
     parser.add_argument("--url", default="http://127.0.0.1:8000", help="on this machine only")
     parser.add_argument("--concurrency", type=int, default=1, help="questions asked at once")
     parser.add_argument("--limit", type=int, help="only the first so many questions")
+    parser.add_argument("--twice", action="store_true", help="each twice, the cache switched on")
     options = parser.parse_args()
     if urlsplit(options.url).hostname not in LOCAL_HOSTS:
         parser.error(f"--url must be on {LOCAL_HOSTS[0]}: this is load")
     report = asyncio.run(
-        measure(options.data, url=options.url, concurrency=options.concurrency, limit=options.limit)
+        measure(
+            options.data,
+            url=options.url,
+            concurrency=options.concurrency,
+            limit=options.limit,
+            twice=options.twice,
+        )
     )
     json.dump(report, sys.stdout, indent=2)
     print()

@@ -19,6 +19,7 @@ import pytest
 
 from runtime.answering.answer import AnswerQuestion
 from runtime.answering.chat_chain import ChatChain
+from runtime.answering.context import ContextBudget
 from runtime.answering.reuse import CachePolicy, Reuse
 from runtime.answering.search import Search
 from runtime.backfill import EmbedRecords, drain
@@ -103,6 +104,7 @@ class World:
                 text_search_fallback=True,
                 emit=lambda _: None,
             ),
+            context=ContextBudget({}, enabled=True, emit=lambda _: None),
             reuse=Reuse(PostgresAnswerCache(database), CACHE, emit=lambda _: None),
             chat=ChatChain([Reciting()]),
             extract=None,
