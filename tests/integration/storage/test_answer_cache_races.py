@@ -34,6 +34,7 @@ from tests.integration.storage.cached_practice import (
     open_practice,
 )
 
+DURABLE = FAST | {"synchronous_commit": "on"}
 OF_NOA, OF_OREN = frozenset((NOA.id,)), frozenset((OREN.id,))
 EDIT = "UPDATE sessions SET plan = 'Rest.' WHERE id = $1"
 
@@ -66,11 +67,15 @@ async def count_entries(superuser: asyncpg.Connection) -> int:
 
 
 @pytest.mark.parametrize("clients", [None, OF_NOA])
+@pytest.mark.parametrize("others", [False, True])
 async def test_a_write_under_way_when_the_question_began_ends_its_answer_by_its_commit(
-    practice: Practice, site: Site, clients: frozenset[UUID] | None
+    practice: Practice, site: Site, clients: frozenset[UUID] | None, *, others: bool
 ) -> None:
+    """With a younger write that has ended, a snapshot lists it; else it lies beyond its end."""
     async with open_writer(site) as writer:
         await writer.execute(EDIT, VISIT.id)
+        if others:
+            await practice.seed(THEIRS)
 
         await practice.answer(clients=clients, vector=at(0))
         assert await practice.find() is not None
@@ -360,7 +365,8 @@ async def test_no_hand_written_statement_reaches_another_workspaces_answers(
 
 @asynccontextmanager
 async def open_own(data_dir: Path) -> AsyncIterator[tuple[EmbeddedDatabase, Practice]]:
-    server = await asyncio.to_thread(embedded.start, data_dir, configuration=FAST)
+    """Open a server of the test's own, whose commits survive the end of its processes."""
+    server = await asyncio.to_thread(embedded.start, data_dir, configuration=DURABLE)
     await migrate(server.owner_url, runtime_role=embedded.RUNTIME_ROLE, model=SCHEMA_MODEL)
     async with await open_database(
         server.runtime_url, pool_size=2, statement_timeout_s=10
@@ -378,8 +384,9 @@ async def test_no_answer_outlives_a_restart_of_the_server(data_dir: Path) -> Non
 
     async with open_own(data_dir) as (server, practice):
         assert await practice.find() is None
-        await practice.keep(begun)
         superuser = await asyncpg.connect(server.url_for("postgres"))
+        assert await count_entries(superuser) == 1
+        await practice.keep(begun)
         assert await count_entries(superuser) == 0
         await superuser.close()
         await practice.answer()
@@ -407,8 +414,9 @@ async def test_no_answer_outlives_a_recovery_of_the_server(data_dir: Path) -> No
         async with asyncio.timeout(60):
             while not await is_forgotten(practice):
                 pass
-        after = await asyncpg.connect(server.runtime_url)
+        after = await asyncpg.connect(server.url_for("postgres"))
         assert await after.fetchval("SELECT pg_postmaster_start_time()") == started
+        assert await count_entries(after) == 1
         await after.close()
 
 
