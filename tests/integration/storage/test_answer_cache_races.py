@@ -24,9 +24,11 @@ from runtime.storage.queries import QUERIES
 from tests.integration.conftest import FAST, Site, stop_server
 from tests.integration.conftest import MODEL as SCHEMA_MODEL
 from tests.integration.storage.cached_practice import (
+    MODEL,
     NOA,
     OREN,
     OURS,
+    PARTITION,
     THEIRS,
     VISIT,
     Practice,
@@ -210,6 +212,35 @@ async def test_vectors_that_go_end_the_answers_of_their_client(
 
     assert await practice.find() is None
     assert await practice.find("of Oren") is not None
+
+
+async def switch_model(superuser: asyncpg.Connection, model: str | None) -> None:
+    """Search our workspace by another model from now on."""
+    await superuser.execute("ALTER TABLE workspaces ADD COLUMN IF NOT EXISTS embedding_model text")
+    await superuser.execute("UPDATE workspaces SET embedding_model = $1 WHERE id = $2", model, OURS)
+
+
+async def test_an_answer_serves_while_the_workspace_is_searched_by_its_model(
+    practice: Practice, superuser: asyncpg.Connection
+) -> None:
+    async def serves() -> tuple[bool, bool]:
+        near = await practice.cache.recall_similar(
+            OURS, PARTITION, at(0), model=MODEL, min_similarity=0.9
+        )
+        return await practice.find() is not None, bool(near)
+
+    await switch_model(superuser, MODEL.key)
+    kept = await practice.begin(vector=at(0))
+    await practice.keep(kept)
+    assert (await practice.cache.recall(OURS, kept.key)).embedding_model == MODEL.key
+    assert await serves() == (True, True)
+
+    await switch_model(superuser, "fake:later:2")
+    assert (await practice.cache.recall(OURS, kept.key)).embedding_model == "fake:later:2"
+    assert await serves() == (False, False)
+
+    await practice.keep(kept)
+    assert await count_entries(superuser) == 0
 
 
 # --- What is deleted is gone ----------------------------------------------------------------
