@@ -212,7 +212,7 @@ async def time_calls(call: Callable[[int], Awaitable[None]]) -> dict[str, float]
 async def measure(work: Path) -> dict[str, object]:
     """Return all figures."""
     server = embedded.start(work)
-    await migrate(server.owner_url, runtime_role=embedded.RUNTIME_ROLE, model=MODEL)
+    await migrate(server.owner_url, runtime_role=embedded.RUNTIME_ROLE)
     owner = await asyncpg.connect(server.owner_url)
     superuser = await asyncpg.connect(server.url_for("postgres"))
     async with await open_database(

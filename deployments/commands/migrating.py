@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime import assembly, provider_assembly
+from runtime import assembly
 from runtime.errors import ConfigurationError
 from runtime.settings import Secrets, Settings
 from runtime.storage.migrate import migrate
@@ -25,5 +25,4 @@ async def bring_up_to_date(settings: Settings, secrets: Secrets) -> list[str]:
     return await migrate(
         owner_url,
         runtime_role=assembly.runtime_role(settings, secrets),
-        model=provider_assembly.embedding_model(settings),
     )

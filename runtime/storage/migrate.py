@@ -3,7 +3,7 @@
 Migrations are `NNNN_pre_name.sql` (the code of before still works with it: apply it before the new
 code) and `NNNN_post_name.sql` (only the new code does: release it after). They only go forward: one
 that was applied must not be edited. What is done on every run beside them: the runtime role's
-grants and the vector index of the model in use.
+grants and the indexes of large workspaces' vectors.
 """
 
 from __future__ import annotations
@@ -19,20 +19,17 @@ from typing import Any, Final
 import asyncpg
 
 from runtime.errors import MigrationError
-from runtime.messages import EmbeddingModel
 from runtime.storage.faults import translated
 from runtime.storage.pool import CONNECT_TIMEOUT_S, Connection, Database
 from runtime.storage.queries import QUERIES
+from runtime.storage.vector_index import keep_indexes
 
 DIRECTORY: Final = Path(__file__).parents[2] / "migrations"
 POSTGRESQL_VERSION: Final = 15
 PGVECTOR_VERSION: Final = (0, 8)
-HNSW_VECTOR_DIMENSIONS: Final = 2000
-"""Beyond, an index takes half-precision numbers, up to 4,000.
-
-Source: github.com/pgvector/pgvector, README of 0.8.5, "HNSW"."""
 LOCK: Final = 7_077_072_001
 """An advisory lock's key: any number, so long as it never changes."""
+INDEXES_LOCK: Final = LOCK + 1
 
 _FILE_NAME: Final = re.compile(r"(\d{4})_(pre|post)_([a-z0-9_]+)\.sql")
 
@@ -83,9 +80,7 @@ async def find_pending(database: Database, directory: Path = DIRECTORY) -> list[
     return [migration.name for migration in pending]
 
 
-async def migrate(
-    owner_url: str, *, runtime_role: str, model: EmbeddingModel, directory: Path = DIRECTORY
-) -> list[str]:
+async def migrate(owner_url: str, *, runtime_role: str, directory: Path = DIRECTORY) -> list[str]:
     """Apply what is pending and return its names; safe to run again, and from two places at once.
 
     Raises: MigrationError, DatabaseUnavailable.
@@ -107,22 +102,19 @@ async def migrate(
         with translated():
             async with raw.transaction():
                 await connection.execute(grants.replace("{role}", _quote(runtime_role)))
-        for table in ("client_vectors", "session_vectors"):
-            await connection.execute(index_statement(table, model))
+        await connection.execute("SELECT pg_advisory_unlock($1)", LOCK)
+        await _index_vectors(connection)
         return applied
 
 
-def index_statement(table: str, model: EmbeddingModel) -> str:
-    """Return the statement that makes this model's HNSW index on a table of vectors."""
-    half = model.dimensions > HNSW_VECTOR_DIMENSIONS
-    kind = "halfvec" if half else "vector"
-    digest = hashlib.sha256(model.key.encode()).hexdigest()[:16]
-    key = model.key.replace("'", "''")
-    return (
-        f"CREATE INDEX IF NOT EXISTS {table}_hnsw_{digest} ON {table} "
-        f"USING hnsw ((embedding::{kind}({model.dimensions})) {kind}_cosine_ops) "
-        f"WHERE embedding_model = '{key}'"
-    )
+async def _index_vectors(connection: Connection) -> None:
+    """Make the indexes that are missing, unless another `migrate` is at it.
+
+    None is waited for: an index made while others write waits for every statement that is running,
+    one that waits for a lock among them.
+    """
+    if await connection.fetch_value("SELECT pg_try_advisory_lock($1)", INDEXES_LOCK):
+        await keep_indexes(connection)
 
 
 @asynccontextmanager

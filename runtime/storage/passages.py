@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import cast
 from uuid import UUID
 
 from runtime.calibration import calibrate
+from runtime.clock import SystemClock
 from runtime.errors import RetrievalError
 from runtime.messages import EmbeddingModel, Passage, RecordKey, RecordType, SearchScope, Vector
+from runtime.ports import Clock
 from runtime.storage.pool import Database, Row
 from runtime.storage.queries import QUERIES
 from runtime.storage.terms import (
@@ -20,13 +21,15 @@ from runtime.storage.terms import (
     asked_terms,
     read_passages,
 )
+from runtime.storage.vector_search import VectorQuery, VectorSearch, bounds
 
 
 class PostgresPassageStore:
     """`PassageStore` in PostgreSQL with pgvector."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, clock: Clock | None = None) -> None:
         self._database = database
+        self._vectors = VectorSearch(database, clock or SystemClock())
 
     async def search(
         self,
@@ -39,15 +42,15 @@ class PostgresPassageStore:
     ) -> list[Passage]:
         """Return up to `limit` passages of that model, nearest first; a zero vector finds none.
 
+        Exactly the nearest among a few hundred; of more, all but about one in a hundred of them.
+
         Raises: RetrievalError (a vector of another length), DatabaseUnavailable, StatementTimeout.
         """
         require_dimensions(vector, model)
         if not vector.any():
             return []
-        async with self._database.workspace(workspace_id) as connection:
-            rows = await connection.fetch(
-                QUERIES["search_passages"], vector, model.key, *_bounds(scope), limit
-            )
+        query = VectorQuery(vector, model, scope, limit)
+        rows = await self._vectors.find(workspace_id, query)
         return [_read_passage(row, model) for row in rows]
 
     async def search_text(
@@ -60,14 +63,14 @@ class PostgresPassageStore:
         terms = asked_terms(question)
         if not terms:
             return []
-        async with self._database.workspace(workspace_id) as connection:
-            # Just after an import the planner knows nothing of the terms, and a bitmap reads all
-            # the rows of a term before the first is counted: two to three times the time.
-            await connection.execute("SET LOCAL enable_bitmapscan = off")
+        # Just after an import the planner knows nothing of the terms, and a bitmap reads all the
+        # rows of a term before the first is counted: two to three times the time.
+        settings = {"enable_bitmapscan": "off"}
+        async with self._database.workspace(workspace_id, settings) as connection:
             rows = await connection.fetch(
                 QUERIES["search_terms"],
                 terms,
-                *_bounds(scope),
+                *bounds(scope),
                 limit,
                 K1,
                 B,
@@ -75,11 +78,6 @@ class PostgresPassageStore:
                 MOST_FIELDS_READ,
             )
         return list(read_passages((_read_field(row) for row in rows), terms))
-
-
-def _bounds(scope: SearchScope) -> tuple[list[UUID] | None, datetime | None, datetime | None]:
-    clients = None if scope.clients is None else sorted(scope.clients)
-    return clients, scope.since, scope.until
 
 
 def require_dimensions(vector: Vector, model: EmbeddingModel) -> None:

@@ -16,8 +16,9 @@ round trip as BEGIN: the workspace, the time limit, no JIT. Hence:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from types import MappingProxyType
 from typing import Any, Final, Protocol, Self
 from uuid import UUID
 
@@ -128,12 +129,16 @@ class Database:
                 await self._pool.close()
 
     @asynccontextmanager
-    async def workspace(self, workspace_id: UUID) -> AsyncIterator[Connection]:
+    async def workspace(
+        self, workspace_id: UUID, settings: Mapping[str, str] = MappingProxyType({})
+    ) -> AsyncIterator[Connection]:
         """Open one transaction that sees this workspace alone; commit unless the body raises.
+
+        `settings` are PostgreSQL's, for this transaction: names and values of the program's own.
 
         Raises: DatabaseUnavailable, StatementTimeout, DatabaseError.
         """
-        async with self._transaction(str(UUID(bytes=workspace_id.bytes))) as connection:
+        async with self._transaction(str(UUID(bytes=workspace_id.bytes)), settings) as connection:
             yield connection
 
     @asynccontextmanager
@@ -173,12 +178,14 @@ class Database:
             await self._discard(raw)
 
     @asynccontextmanager
-    async def _transaction(self, workspace: str) -> AsyncIterator[Connection]:
+    async def _transaction(
+        self, workspace: str, settings: Mapping[str, str] = MappingProxyType({})
+    ) -> AsyncIterator[Connection]:
         begin = (
             f"BEGIN; SELECT set_config('app.workspace_id', '{workspace}', true), "
             f"set_config('statement_timeout', '{self._statement_timeout_s * 1000:.0f}', true), "
             "set_config('jit', 'off', true)"
-        )
+        ) + "".join(f", set_config('{name}', '{value}', true)" for name, value in settings.items())
         with translated():
             raw = await self._pool.acquire(timeout=CONNECT_TIMEOUT_S)
         try:

@@ -251,41 +251,82 @@ LEFT JOIN LATERAL (
 
 -- --- Passages ---------------------------------------------------------------------------------
 
+-- count_vectors --
+-- How many vectors this workspace has of each model in each table, and how many bits are in one.
+-- It names the workspace, because a superuser may own the tables.
+SELECT 'session_vectors' AS vector_table, embedding_model, count(*) AS rows,
+    max(length(quantized)) AS bits
+FROM session_vectors WHERE workspace_id = current_workspace() GROUP BY embedding_model
+UNION ALL
+SELECT 'client_vectors', embedding_model, count(*), max(length(quantized))
+FROM client_vectors WHERE workspace_id = current_workspace() GROUP BY embedding_model;
+
+-- list_vector_indexes --
+-- The indexes of large workspaces' vectors, and whether each is complete.
+SELECT c.relname AS name, i.indisvalid AS valid
+FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid
+WHERE i.indrelid IN (to_regclass('session_vectors'), to_regclass('client_vectors'))
+    AND c.relname LIKE '%\_vectors\_near\_%';
+
 -- search_passages --
 -- The nearest passages of one model ($2) to a vector ($1), of some clients ($3) or of all, of a span
--- of time ($4 to $5) or of any, with the text they were cut from. An exact scan of the workspace's vectors: the order is by `embedding`
--- itself and not by the cast that the HNSW indexes are built on, so the planner cannot use one,
--- which would look at its nearest rows of *all* workspaces first and leave a small one with none.
+-- of time ($4 to $5) or of any, with the text they were cut from. First the $7 whose bits differ
+-- least from the vector's, then the nearest of those by the vectors themselves. As it stands it
+-- reads the bits of the whole workspace; `vector_search.py` makes of it what walks an index of
+-- sessions' vectors where $8 is the workspace, and of clients' where $9 is.
+-- `place` is a passage's rank by bits, among the `compared`.
 -- A vector whose field has changed since is left out (twice the rows are looked at to make up).
-WITH nearest AS (
-    (SELECT 'session' AS record_type, v.session_id AS record_id, v.field_name, v.part,
-        v.part_start, v.part_end, v.content_hash, v.embedding <=> $1 AS distance
-    FROM session_vectors v
-    WHERE v.embedding_model = $2
-        AND ($3::uuid[] IS NULL AND $4::timestamptz IS NULL AND $5::timestamptz IS NULL
-            OR v.session_id IN (SELECT s.id FROM sessions s
-                WHERE ($3 IS NULL OR s.client_id = ANY ($3))
-                    AND ($4 IS NULL OR s.session_date >= $4)
-                    AND ($5 IS NULL OR s.session_date < $5)))
-    ORDER BY distance, record_id, field_name, part LIMIT 2 * $6::integer)
+-- It wants a plan of its own for every call: what is NULL then falls away, `sessions` with it.
+WITH candidates AS MATERIALIZED (
+    (SELECT 'session' AS record_type, sv.session_id AS record_id, sv.field_name, sv.part,
+        sv.quantized <~> (SELECT quantize($1)) AS differing
+    FROM session_vectors sv
+    LEFT JOIN sessions s ON s.workspace_id = sv.workspace_id AND s.id = sv.session_id
+    WHERE sv.embedding_model = $2
+        AND ($3::uuid[] IS NULL OR s.client_id = ANY ($3))
+        AND ($4::timestamptz IS NULL OR s.session_date >= $4)
+        AND ($5::timestamptz IS NULL OR s.session_date < $5)
+        AND ($8::uuid IS NULL OR sv.workspace_id = $8)
+    ORDER BY sv.quantized <~> (SELECT quantize($1)) LIMIT $7::integer)
     UNION ALL
-    (SELECT 'client', v.client_id, v.field_name, v.part,
-        v.part_start, v.part_end, v.content_hash, v.embedding <=> $1 AS distance
-    FROM client_vectors v
-    WHERE v.embedding_model = $2 AND ($3 IS NULL OR v.client_id = ANY ($3))
+    (SELECT 'client', cv.client_id, cv.field_name, cv.part,
+        cv.quantized <~> (SELECT quantize($1))
+    FROM client_vectors cv
+    WHERE cv.embedding_model = $2 AND ($3 IS NULL OR cv.client_id = ANY ($3))
         AND $4 IS NULL AND $5 IS NULL
-    ORDER BY distance, client_id, field_name, part LIMIT 2 * $6::integer)
+        AND ($9::uuid IS NULL OR cv.workspace_id = $9)
+    ORDER BY cv.quantized <~> (SELECT quantize($1)) LIMIT $7)
+), compared AS MATERIALIZED (
+    SELECT record_type, record_id, field_name, part, row_number() OVER () AS place
+    FROM (SELECT * FROM candidates ORDER BY differing LIMIT $7) AS c
+), nearest AS MATERIALIZED (
+    SELECT n.*, v.* FROM compared n CROSS JOIN LATERAL (
+        SELECT sv.part_start, sv.part_end, sv.content_hash, sv.embedding <=> $1 AS distance
+        FROM session_vectors sv
+        WHERE n.record_type = 'session' AND sv.embedding_model = $2 AND sv.session_id = n.record_id
+            AND sv.field_name = n.field_name AND sv.part = n.part
+        UNION ALL
+        SELECT cv.part_start, cv.part_end, cv.content_hash, cv.embedding <=> $1
+        FROM client_vectors cv
+        WHERE n.record_type = 'client' AND cv.embedding_model = $2 AND cv.client_id = n.record_id
+            AND cv.field_name = n.field_name AND cv.part = n.part
+    ) AS v
+    ORDER BY distance, record_type, record_id, field_name, part LIMIT 2 * $6::integer
 ), fields AS (
-    SELECT n.*, s.session_date, coalesce(s.client_id, n.record_id) AS client_id, c.name,
-        CASE n.field_name WHEN 'subjective' THEN s.subjective WHEN 'objective' THEN s.objective
-            WHEN 'assessment' THEN s.assessment WHEN 'plan' THEN s.plan
-            WHEN 'medical_history' THEN c.medical_history ELSE c.notes END AS field
-    FROM nearest n
-    LEFT JOIN sessions s ON n.record_type = 'session' AND s.id = n.record_id
-    JOIN clients c ON c.id = coalesce(s.client_id, n.record_id)
+    SELECT n.*, f.* FROM nearest n CROSS JOIN LATERAL (
+        (SELECT c.id AS client_id, c.name, s.session_date,
+            CASE n.field_name WHEN 'subjective' THEN s.subjective WHEN 'objective' THEN s.objective
+                WHEN 'assessment' THEN s.assessment ELSE s.plan END AS field
+        FROM sessions s JOIN clients c ON c.id = s.client_id
+        WHERE n.record_type = 'session' AND s.id = n.record_id OFFSET 0)
+        UNION ALL
+        (SELECT c.id, c.name, NULL,
+            CASE n.field_name WHEN 'medical_history' THEN c.medical_history ELSE c.notes END
+        FROM clients c WHERE n.record_type = 'client' AND c.id = n.record_id OFFSET 0)
+    ) AS f
 )
 SELECT record_type, record_id, client_id, name AS client_name, session_date, field_name, part,
-    part_start, part_end, distance,
+    part_start, part_end, distance, place, (SELECT count(*) FROM compared) AS compared,
     substring(field FROM part_start + 1 FOR part_end - part_start) AS text
 FROM fields
 WHERE content_hash = sha256(convert_to(field, 'UTF8'))

@@ -87,7 +87,7 @@ def stop_server(data_dir: Path) -> None:
 def template(server: EmbeddedDatabase) -> Site:
     """The database that `embedded` made, migrated: never connected to, only copied."""
     with asyncio.Runner() as runner:
-        runner.run(migrate(server.owner_url, runtime_role=embedded.RUNTIME_ROLE, model=MODEL))
+        runner.run(migrate(server.owner_url, runtime_role=embedded.RUNTIME_ROLE))
     return Site(server, embedded.DATABASE_NAME)
 
 

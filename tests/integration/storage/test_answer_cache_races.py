@@ -22,7 +22,6 @@ from runtime.storage.migrate import migrate
 from runtime.storage.pool import Database, open_database
 from runtime.storage.queries import QUERIES
 from tests.integration.conftest import FAST, Site, stop_server
-from tests.integration.conftest import MODEL as SCHEMA_MODEL
 from tests.integration.storage.cached_practice import (
     MODEL,
     NOA,
@@ -398,7 +397,7 @@ async def test_no_hand_written_statement_reaches_another_workspaces_answers(
 async def open_own(data_dir: Path) -> AsyncIterator[tuple[EmbeddedDatabase, Practice]]:
     """Open a server of the test's own, whose commits survive the end of its processes."""
     server = await asyncio.to_thread(embedded.start, data_dir, configuration=DURABLE)
-    await migrate(server.owner_url, runtime_role=embedded.RUNTIME_ROLE, model=SCHEMA_MODEL)
+    await migrate(server.owner_url, runtime_role=embedded.RUNTIME_ROLE)
     async with await open_database(
         server.runtime_url, pool_size=2, statement_timeout_s=10
     ) as database:

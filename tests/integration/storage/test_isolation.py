@@ -11,7 +11,7 @@ from runtime.errors import UnsafeRole
 from runtime.storage import embedded
 from runtime.storage.migrate import migrate
 from runtime.storage.pool import open_database
-from tests.integration.conftest import MODEL, Site
+from tests.integration.conftest import Site
 
 OURS, THEIRS = UUID(int=1), UUID(int=2)
 CLIENT, SESSION = UUID(int=3), UUID(int=4)
@@ -233,7 +233,7 @@ async def test_the_owners_one_function_cannot_be_made_to_run_anything_else(
 ) -> None:
     """A temporary table of the list's name, with a trigger on it, was found before the list."""
     # A copied database has none of the template's own grants: those of `migrate` come anew.
-    await migrate(site.owner_url, runtime_role=embedded.RUNTIME_ROLE, model=MODEL)
+    await migrate(site.owner_url, runtime_role=embedded.RUNTIME_ROLE)
     intruder = await asyncpg.connect(site.runtime_url)
     try:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):

@@ -10,18 +10,16 @@ import asyncpg
 import pytest
 
 from runtime.errors import DatabaseUnavailable, MigrationError
-from runtime.messages import EmbeddingModel
 from runtime.storage import embedded
 from runtime.storage.migrate import (
     DIRECTORY,
     LOCK,
     find_pending,
-    index_statement,
     migrate,
     read_migrations,
 )
 from runtime.storage.pool import Database
-from tests.integration.conftest import MODEL, Site
+from tests.integration.conftest import Site
 
 ROLE = embedded.RUNTIME_ROLE
 SHIPPED = [migration.name for migration in read_migrations()]
@@ -49,8 +47,8 @@ def add(directory: Path, name: str, sql: str) -> str:
 
 
 async def test_each_migration_is_applied_once_and_recorded(vector_site: Site) -> None:
-    first = await migrate(vector_site.owner_url, runtime_role=ROLE, model=MODEL)
-    second = await migrate(vector_site.owner_url, runtime_role=ROLE, model=MODEL)
+    first = await migrate(vector_site.owner_url, runtime_role=ROLE)
+    second = await migrate(vector_site.owner_url, runtime_role=ROLE)
 
     raw = await asyncpg.connect(vector_site.owner_url)
     recorded = await raw.fetch("SELECT name, checksum FROM schema_migrations ORDER BY version")
@@ -63,7 +61,7 @@ async def test_each_migration_is_applied_once_and_recorded(vector_site: Site) ->
 
 async def test_two_at_once_apply_everything_once(vector_site: Site) -> None:
     results = await asyncio.gather(
-        *(migrate(vector_site.owner_url, runtime_role=ROLE, model=MODEL) for _ in range(2))
+        *(migrate(vector_site.owner_url, runtime_role=ROLE) for _ in range(2))
     )
     assert sorted(results) == [[], SHIPPED]
 
@@ -72,7 +70,7 @@ async def test_a_second_migrate_waits_for_the_lock(
     site: Site, superuser: asyncpg.Connection
 ) -> None:
     await superuser.execute(f"SELECT pg_advisory_lock({LOCK})")
-    task = asyncio.create_task(migrate(site.owner_url, runtime_role=ROLE, model=MODEL))
+    task = asyncio.create_task(migrate(site.owner_url, runtime_role=ROLE))
     waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     while not await superuser.fetchval(waiting):
         assert not task.done()
@@ -88,9 +86,7 @@ async def test_pending_migrations_are_named_before_and_after(
     name = add(directory, "pre_add_letters", "CREATE TABLE letters (text text)")
 
     assert await find_pending(database, directory) == [name]
-    assert await migrate(site.owner_url, runtime_role=ROLE, model=MODEL, directory=directory) == [
-        name
-    ]
+    assert await migrate(site.owner_url, runtime_role=ROLE, directory=directory) == [name]
     assert await find_pending(database, directory) == []
 
 
@@ -105,18 +101,18 @@ async def test_a_changed_file_is_refused(site: Site, directory: Path) -> None:
     path.write_text(path.read_text() + "\n")
 
     with pytest.raises(MigrationError, match=f"{SHIPPED[0]} is not the one"):
-        await migrate(site.owner_url, runtime_role=ROLE, model=MODEL, directory=directory)
+        await migrate(site.owner_url, runtime_role=ROLE, directory=directory)
 
 
 async def test_a_database_ahead_by_what_comes_before_the_new_code_keeps_the_old_code_ready(
     database: Database, site: Site, directory: Path
 ) -> None:
     name = add(directory, "pre_add_letters", "CREATE TABLE letters (text text)")
-    await migrate(site.owner_url, runtime_role=ROLE, model=MODEL, directory=directory)
+    await migrate(site.owner_url, runtime_role=ROLE, directory=directory)
 
     assert await find_pending(database) == []
     with pytest.raises(MigrationError, match=f"ahead.*{name}"):
-        await migrate(site.owner_url, runtime_role=ROLE, model=MODEL)
+        await migrate(site.owner_url, runtime_role=ROLE)
 
 
 async def test_a_database_ahead_by_what_only_the_new_code_works_with_is_refused(
@@ -124,7 +120,7 @@ async def test_a_database_ahead_by_what_only_the_new_code_works_with_is_refused(
 ) -> None:
     name = add(directory, "post_drop_notes", "ALTER TABLE clients DROP COLUMN notes")
     add(directory, "pre_add_letters", "CREATE TABLE letters (text text)")
-    await migrate(site.owner_url, runtime_role=ROLE, model=MODEL, directory=directory)
+    await migrate(site.owner_url, runtime_role=ROLE, directory=directory)
 
     with pytest.raises(MigrationError, match=f"ahead.*{name}"):
         await find_pending(database)
@@ -137,7 +133,7 @@ async def test_a_failing_migration_is_undone_and_what_came_before_it_stays(
     bad = add(directory, "post_bad", "CREATE TABLE half (x integer); SELECT 'secret'::integer")
 
     with pytest.raises(MigrationError, match=f"{bad} failed and was undone") as caught:
-        await migrate(site.owner_url, runtime_role=ROLE, model=MODEL, directory=directory)
+        await migrate(site.owner_url, runtime_role=ROLE, directory=directory)
 
     assert "secret" not in str(caught.value)
     assert await superuser.fetchval("SELECT to_regclass('good')") == "good"
@@ -165,18 +161,18 @@ def test_a_name_that_does_not_say_when_to_apply_is_refused(tmp_path: Path) -> No
 
 async def test_a_missing_runtime_role_comes_with_the_statement_that_makes_it(site: Site) -> None:
     with pytest.raises(MigrationError, match='CREATE ROLE "my app" LOGIN NOSUPERUSER NOBYPASSRLS'):
-        await migrate(site.owner_url, runtime_role="my app", model=MODEL)
+        await migrate(site.owner_url, runtime_role="my app")
 
 
 async def test_a_role_that_may_not_create_pgvector_is_told_who_must(empty_site: Site) -> None:
     with pytest.raises(
         MigrationError, match="superuser, in this database: CREATE EXTENSION vector"
     ):
-        await migrate(empty_site.owner_url, runtime_role=ROLE, model=MODEL)
+        await migrate(empty_site.owner_url, runtime_role=ROLE)
 
 
 async def test_a_superuser_creates_pgvector_by_itself(empty_site: Site) -> None:
-    assert await migrate(empty_site.superuser_url, runtime_role=ROLE, model=MODEL) == SHIPPED
+    assert await migrate(empty_site.superuser_url, runtime_role=ROLE) == SHIPPED
 
 
 @pytest.mark.parametrize(
@@ -193,7 +189,7 @@ async def test_what_the_server_lacks_is_said(
     monkeypatch.setitem(migrate.__globals__["QUERIES"], query, found)
 
     with pytest.raises(MigrationError, match=reason):
-        await migrate(site.owner_url, runtime_role=ROLE, model=MODEL)
+        await migrate(site.owner_url, runtime_role=ROLE)
 
 
 async def test_a_server_without_pgvectors_package_is_told(
@@ -201,34 +197,9 @@ async def test_a_server_without_pgvectors_package_is_told(
 ) -> None:
     monkeypatch.setitem(migrate.__globals__["QUERIES"], "find_vector_package", "SELECT NULL::text")
     with pytest.raises(MigrationError, match="not installed on the database server"):
-        await migrate(empty_site.owner_url, runtime_role=ROLE, model=MODEL)
+        await migrate(empty_site.owner_url, runtime_role=ROLE)
 
 
 async def test_a_database_that_is_down_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(DatabaseUnavailable):
-        await migrate(f"postgresql://x@/y?host={tmp_path}", runtime_role=ROLE, model=MODEL)
-
-
-@pytest.mark.parametrize("dimensions", [64, 2000, 2001, 4000])
-async def test_every_model_gets_an_index_on_both_tables(
-    site: Site, superuser: asyncpg.Connection, dimensions: int
-) -> None:
-    model = EmbeddingModel("other", "a model's name, ארוך, " + "x" * 80, dimensions)
-    for _ in range(2):
-        await migrate(site.owner_url, runtime_role=ROLE, model=model)
-
-    rows = await superuser.fetch(
-        "SELECT tablename, indexdef FROM pg_indexes WHERE indexdef LIKE $1", f"%:{dimensions}'%"
-    )
-    assert {row[0] for row in rows} == {"client_vectors", "session_vectors"}
-    kind = "halfvec" if dimensions > 2000 else "vector"
-    assert all(f"::{kind}({dimensions})" in row[1] for row in rows)
-
-
-def test_an_indexs_name_is_short_and_its_models_own() -> None:
-    statements = [
-        index_statement("session_vectors", EmbeddingModel("p", name, 8)) for name in ("a", "b")
-    ]
-    names = [statement.split()[5] for statement in statements]
-    assert names[0] != names[1]
-    assert all(name.isidentifier() and len(name) <= 63 for name in names)
+        await migrate(f"postgresql://x@/y?host={tmp_path}", runtime_role=ROLE)

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import numpy as np
 import pytest
 
+from runtime.clock import ManualClock
 from runtime.messages import Client, EmbeddingModel, SearchScope, Session, Vector
 from runtime.storage import embedded
 from runtime.storage.migrate import migrate
 from runtime.storage.passages import PostgresPassageStore
-from runtime.storage.pool import Database
+from runtime.storage.pool import Connection, Database
 from runtime.storage.queries import QUERIES
 from runtime.storage.records import PostgresRecordStore
 from runtime.storage.terms import AVERAGE_TERMS, K1, MOST_FIELDS_READ, B
+from runtime.storage.vector_index import index_name
+from runtime.storage.vector_search import (
+    INDEXES_TTL_S,
+    READING,
+    WALKING,
+    VectorQuery,
+    VectorSearch,
+    walking_statement,
+)
 from tests.integration.conftest import Site
 
 MODEL = EmbeddingModel("fake", "small", 64)
@@ -40,18 +53,30 @@ FILL = """
 
 
 @pytest.fixture
-async def neighbours(site: Site, superuser: asyncpg.Connection) -> None:
+async def neighbours(
+    site: Site, superuser: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A small workspace whose vectors are all farther away than those of a big one."""
-    await migrate(site.owner_url, runtime_role=embedded.RUNTIME_ROLE, model=MODEL)
+    monkeypatch.setattr("runtime.storage.vector_index.INDEXED_ROWS", 1000)
     await superuser.execute(FILL, BIG, 2000, 0.01, MODEL.key)
     await superuser.execute(FILL, SMALL, 12, 1.0, MODEL.key)
-    await superuser.execute("ANALYZE")
+    await migrate(site.owner_url, runtime_role=embedded.RUNTIME_ROLE)
 
 
 def query_vector() -> Vector:
     vector = np.zeros(64, dtype=np.float32)
     vector[0] = 1
     return vector
+
+
+async def explain(
+    connection: Connection, statement: str, *walked: UUID | None, clients: list[UUID] | None = None
+) -> str:
+    """Return the plan of a search for 50 passages."""
+    rows = await connection.fetch(
+        f"EXPLAIN {statement}", query_vector(), MODEL.key, clients, None, None, 50, 200, *walked
+    )
+    return "\n".join(row["QUERY PLAN"] for row in rows)
 
 
 @pytest.mark.usefixtures("neighbours")
@@ -65,38 +90,125 @@ async def test_a_small_workspace_beside_a_big_one_finds_all_its_rows(database: D
 
 
 @pytest.mark.usefixtures("neighbours")
-async def test_no_plan_of_the_search_uses_an_approximate_index(database: Database) -> None:
-    async with database.workspace(SMALL) as connection:
-        await connection.execute("SET LOCAL enable_seqscan = off")
-        await connection.execute("SET LOCAL enable_sort = off")
-        for mode in ("force_custom_plan", "force_generic_plan"):
-            await connection.execute(f"SET LOCAL plan_cache_mode = {mode}")
-            rows = await connection.fetch(
-                "EXPLAIN " + QUERIES["search_passages"],
-                query_vector(),
-                MODEL.key,
-                None,
-                None,
-                None,
-                50,
-            )
-            assert not [row for row in rows if "hnsw" in row["QUERY PLAN"]]
+async def test_a_small_workspace_reads_its_part_of_one_index(database: Database) -> None:
+    async with database.workspace(SMALL, READING) as connection:
+        plan = await explain(connection, QUERIES["search_passages"], None, None)
+
+    assert "Index Only Scan using session_vectors_pkey" in plan
+    assert "_near_" not in plan
+    assert "Seq Scan" not in plan
+    assert "sessions_by" not in plan, "the join that narrows a scope falls away without one"
 
 
 @pytest.mark.usefixtures("neighbours")
-async def test_the_index_that_is_not_used_would_lose_rows(superuser: asyncpg.Connection) -> None:
-    """Why the test above matters: what an index would do to the same search."""
-    await superuser.execute(
-        "SET ROLE pazpaz_runtime; SET enable_seqscan = off; SET enable_sort = off"
-    )
-    await superuser.execute(f"SELECT set_config('app.workspace_id', '{SMALL}', false)")
+async def test_a_large_workspace_walks_its_index_and_no_other_workspace_can(
+    database: Database,
+) -> None:
+    statement = walking_statement(MODEL, ["session_vectors"])
+    index = index_name("session_vectors", BIG, MODEL.key)
+    async with database.workspace(BIG, WALKING) as connection:
+        assert index in await explain(connection, statement, BIG, None)
+    async with database.workspace(SMALL, WALKING) as connection:
+        assert index not in await explain(connection, statement, SMALL, None)
 
-    rows = await superuser.fetch(
-        "SELECT session_id FROM session_vectors WHERE embedding_model = 'fake:small:64' "
-        f"ORDER BY embedding::vector(64) <=> '{[1] + [0] * 63}' LIMIT 50"
+
+@pytest.mark.usefixtures("neighbours")
+async def test_a_scope_reads_the_vectors_of_its_own_sessions_alone(
+    database: Database, superuser: asyncpg.Connection
+) -> None:
+    await superuser.execute("ANALYZE")
+    async with database.workspace(BIG, READING) as connection:
+        plan = await explain(connection, QUERIES["search_passages"], None, None, clients=[uuid4()])
+
+    assert "sessions_by_client" in plan
+    assert re.search(
+        r"Index Only Scan using session_vectors_pkey.*\n.*session_id = s(_\d)?\.id", plan
     )
 
-    assert len(rows) < 12
+
+@pytest.mark.usefixtures("neighbours")
+async def test_what_is_nearest_is_found_though_its_bits_hardly_differ(
+    database: Database, superuser: asyncpg.Connection
+) -> None:
+    store = PostgresPassageStore(database)
+    nearest = await superuser.fetch(
+        """SELECT session_id FROM session_vectors WHERE workspace_id = $1
+        ORDER BY embedding <=> $2::text::vector LIMIT 10""",
+        BIG,
+        f"[{','.join(['1'] + ['0'] * 63)}]",
+    )
+
+    found = await store.search(BIG, query_vector(), model=MODEL, scope=SearchScope(), limit=100)
+
+    assert len(found) == 100
+    missed = {row[0] for row in nearest} - {passage.record.id for passage in found[:10]}
+    assert len(missed) <= 1
+
+
+@pytest.mark.usefixtures("neighbours")
+async def test_where_a_walk_finds_too_little_all_is_read(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(WALKING, "hnsw.iterative_scan", "off")
+    monkeypatch.setitem(WALKING, "hnsw.ef_search", "5")
+    store = PostgresPassageStore(database)
+    async with database.workspace(BIG, WALKING) as connection:
+        walked = await connection.fetch(
+            walking_statement(MODEL, ["session_vectors"]),
+            *(query_vector(), MODEL.key, None, None, None, 50, 200, BIG, None),
+        )
+
+    found = await store.search(BIG, query_vector(), model=MODEL, scope=SearchScope(), limit=50)
+
+    assert 0 < walked[0]["compared"] < 200
+    assert len(found) == 50
+
+
+@pytest.mark.usefixtures("neighbours")
+async def test_an_index_is_found_and_missed_within_a_minute(
+    database: Database, superuser: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = ManualClock()
+    search = VectorSearch(database, clock)
+    query = VectorQuery(query_vector(), MODEL, SearchScope(), 10)
+    index = index_name("session_vectors", BIG, MODEL.key)
+    walks: list[Mapping[str, str]] = []
+    open_workspace = database.workspace
+
+    def watch(
+        workspace_id: UUID, settings: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[Connection]:
+        if settings is WALKING:
+            walks.append(settings)
+        return open_workspace(workspace_id, settings)
+
+    monkeypatch.setattr(database, "workspace", watch)
+
+    await superuser.execute(f"ALTER INDEX {index} RENAME TO hidden")
+    await search.find(BIG, query)
+    await superuser.execute(f"ALTER INDEX hidden RENAME TO {index}")
+    await search.find(BIG, query)
+    assert not walks
+    clock.advance(INDEXES_TTL_S)
+    await search.find(BIG, query)
+    assert walks
+
+    await superuser.execute(f"DROP INDEX {index}")
+    assert len(await search.find(BIG, query)) == 10, "the plan does without"
+    clock.advance(INDEXES_TTL_S)
+    walks.clear()
+    await search.find(BIG, query)
+    assert not walks
+
+
+@pytest.mark.usefixtures("neighbours")
+async def test_walking_leaves_out_vectors_of_a_text_that_is_no_more(
+    database: Database, superuser: asyncpg.Connection
+) -> None:
+    await superuser.execute("UPDATE sessions SET plan = 'Swim.' WHERE workspace_id = $1", BIG)
+    store = PostgresPassageStore(database)
+
+    assert not await store.search(BIG, query_vector(), model=MODEL, scope=SearchScope(), limit=10)
 
 
 @pytest.mark.usefixtures("neighbours")

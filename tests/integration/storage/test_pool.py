@@ -24,7 +24,7 @@ from runtime.storage import embedded
 from runtime.storage.faults import translate, translated
 from runtime.storage.migrate import migrate
 from runtime.storage.pool import Database, Wake, open_database
-from tests.integration.conftest import FAST, MODEL, Site, stop_server
+from tests.integration.conftest import FAST, Site, stop_server
 
 STATE = """SELECT current_setting('app.workspace_id', true) AS workspace,
     current_setting('statement_timeout') AS timeout, current_setting('jit') AS jit"""
@@ -189,7 +189,7 @@ async def test_a_process_may_start_before_its_database_and_serves_once_it_is_the
     data_dir: Path,
 ) -> None:
     server = await asyncio.to_thread(embedded.start, data_dir, configuration=FAST)
-    await migrate(server.owner_url, runtime_role=embedded.RUNTIME_ROLE, model=MODEL)
+    await migrate(server.owner_url, runtime_role=embedded.RUNTIME_ROLE)
     await asyncio.to_thread(stop_server, data_dir)
 
     database = await open_database(
@@ -227,7 +227,7 @@ async def test_a_database_of_another_name_is_unavailable(site: Site) -> None:
 
 async def test_an_outage_is_told_and_ends_by_itself(data_dir: Path) -> None:
     server = await asyncio.to_thread(embedded.start, data_dir, configuration=FAST)
-    await migrate(server.owner_url, runtime_role=embedded.RUNTIME_ROLE, model=MODEL)
+    await migrate(server.owner_url, runtime_role=embedded.RUNTIME_ROLE)
     database = await open_database(server.runtime_url, pool_size=2, statement_timeout_s=5)
 
     async def lose_the_server_half_way() -> None:
