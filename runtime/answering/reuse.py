@@ -182,7 +182,7 @@ class Reuse:
     def _read_policy(self, own: WorkspaceSettings, question: Question) -> CachePolicy:
         general = self._policy
         return CachePolicy(
-            is_on=general.is_on and question.use_cache and own.cache_enabled is not False,
+            is_on=question.use_cache and bool(_either(own.cache_enabled, general.is_on)),
             ttl_s=_either(own.cache_ttl_seconds, general.ttl_s),
             min_similarity=_either(own.cache_similarity, general.min_similarity),
             max_entries=int(_either(own.cache_max_entries, general.max_entries)),

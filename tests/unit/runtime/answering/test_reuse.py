@@ -91,6 +91,14 @@ async def test_switched_off_it_neither_serves_nor_keeps(practice: Practice, wher
     assert asked_of_cache(practice) == ["not_found", "off"]
 
 
+async def test_a_workspace_switches_it_on_where_the_configuration_has_it_off(
+    practice: Practice,
+) -> None:
+    practice.policy = replace(practice.policy, is_on=False)
+    practice.cache.own = WorkspaceSettings(cache_enabled=True)
+    assert [(await practice.ask()).cache for _ in range(2)] == ["miss", "exact"]
+
+
 async def test_an_expired_answer_is_not_served_while_a_model_answers(practice: Practice) -> None:
     await practice.ask()
     practice.cache.expired = True
