@@ -1,0 +1,293 @@
+"""Does what an answer says agree with the passages it cites? Rules alone: no model is called.
+
+`checking.py` asks for each cited sentence. A claim is held against the part of a passage that speaks
+of the same thing: of all facts of its kind there, the one in the most similar surroundings. What is
+certainly contradicted is not shown; what only cannot be confirmed is, and is marked.
+`docs/decisions/0011-support-check.md` argues the thresholds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from runtime.clinical.claims import Claim, Reading, Value, read_claims
+from runtime.clinical.dates import CalendarDate
+from runtime.clinical.quantities import Dose
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from runtime.messages import Passage
+
+Verdict: TypeAlias = Literal["supported", "doubtful", "contradicted"]
+
+CERTAIN: Final = 0.25
+"""How alike the surroundings of two different values must be, 0 to 1, for one to contradict the
+other where the said one stands nowhere in the passage. Source: benchmarks/grounding.py."""
+CLEARLY_NEARER: Final = 0.3
+"""By how much, where the said value stands elsewhere in the passage."""
+REACH: Final = 6
+"""Words from a fact at which what stands there counts half for what the fact is about."""
+
+_OPPOSITES: Final = {
+    "up": "down", "down": "up", "start": "stop", "stop": "start", "better": "worse",
+    "worse": "better",
+}  # fmt: skip
+_COVERS: Final[Mapping[str, frozenset[str]]] = {
+    "partner": frozenset(("husband", "wife", "boyfriend", "girlfriend", "ex husband", "ex wife")),
+    "parents": frozenset(("mother", "father")),
+    "children": frozenset(("son", "daughter", "child", "sons", "daughters")),
+    "child": frozenset(("son", "daughter")),
+    "siblings": frozenset(("brother", "sister", "brothers", "sisters")),
+    "grandparents": frozenset(("grandmother", "grandfather")),
+}
+_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
+_COUNTED_SPAN: Final = re.compile(r"\d\S* \w+")
+_NAME: Final = re.compile(r"[^\W\d_]+")
+_OPENING_WORDS: Final = 4
+_SENTENCES_APART: Final = 1000
+_ENOUGH_SHARED: Final = 2
+_ABOUT: Final = frozenset(("topic", "medication"))
+_COUNTED_KINDS: Final = frozenset(("number", "dose", "span", "frequency"))
+_MAY_BE_NEW: Final = frozenset(("change", "frequency", "span", "person", "weekday", "daypart"))
+"""Kinds that a faithful sentence may add by rewording: without a counterpart they prove nothing."""
+_COMPARED: Final = frozenset(
+    ("dose", "number", "date", "time", "side", "medication", *_MAY_BE_NEW)
+)
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The verdict on one sentence, and the kinds of facts that it rests on (`dose`, `side`)."""
+
+    verdict: Verdict
+    kinds: tuple[str, ...] = ()
+
+
+class Evidence:
+    """What the passages of one answer say, each read once, when it is first cited."""
+
+    def __init__(self, passages: Mapping[int, Passage]) -> None:
+        self._passages = passages
+        self._readings: dict[int, Reading] = {}
+
+    def judge(self, sentence: str, markers: Iterable[int]) -> Finding:
+        """Return whether the sentence, without its markers, agrees with these passages.
+
+        Never raises; what is too long to be read whole is doubtful at best.
+        """
+        cited = [marker for marker in dict.fromkeys(markers) if marker in self._passages]
+        if not cited:
+            return Finding("supported")
+        said = read_claims(sentence)
+        known = Scene([claim for marker in cited for claim in self._read(marker)])
+        heads = [self._passages[marker] for marker in cited]
+        found = list(compare(Scene(said.claims), known, heads))
+        found += self._find_other_clients(sentence, heads)
+        found += [Finding("doubtful", ("length",))] if said.is_cut else []
+        kinds = tuple(dict.fromkeys(kind for each in found for kind in each.kinds))
+        verdicts = {each.verdict for each in found}
+        if "contradicted" in verdicts:
+            return Finding("contradicted", kinds)
+        return Finding("doubtful" if "doubtful" in verdicts else "supported", kinds)
+
+    def _read(self, marker: int) -> list[Claim]:
+        """Return the claims of a passage; sentences are numbered apart from other passages'."""
+        if marker not in self._readings:
+            self._readings[marker] = read_claims(self._passages[marker].text)
+        offset = _SENTENCES_APART * marker
+        return [replace(c, sentence=c.sentence + offset) for c in self._readings[marker].claims]
+
+    def _find_other_clients(self, sentence: str, heads: Sequence[Passage]) -> Iterator[Finding]:
+        """Find what is said of one client by name and rests on the records of another."""
+        known = set(_NAME.findall(" ".join(f"{p.client_name} {p.text}" for p in heads).casefold()))
+        said = _NAME.findall(sentence)
+        folded = {name.casefold() for name in said}
+        for other in self._passages.values():
+            names = set(_NAME.findall(other.client_name.casefold()))
+            if names and names <= folded and not names <= known:
+                yield Finding("contradicted", ("person",))
+        for first, last in pairwise(said[:_OPENING_WORDS]):
+            both = {first.casefold(), last.casefold()}
+            if first[0].isupper() and last[0].isupper() and len(both & known) == 1:
+                owners = {n for p in heads for n in _NAME.findall(p.client_name.casefold())}
+                if both & owners:
+                    yield Finding("contradicted", ("person",))
+
+
+class Scene:
+    """The claims of some sentences, and the surroundings of each."""
+
+    def __init__(self, claims: Sequence[Claim]) -> None:
+        self.claims = claims
+        self._by_sentence: dict[int, list[Claim]] = {}
+        for claim in claims:
+            self._by_sentence.setdefault(claim.sentence, []).append(claim)
+        self._around: dict[Claim, dict[str, float]] = {}
+
+    def of_kind(self, *kinds: str) -> list[Claim]:
+        """Return the claims of these kinds."""
+        return [claim for claim in self.claims if claim.kind in kinds]
+
+    def sentence_of(self, claim: Claim) -> list[Claim]:
+        """Return the claims of its sentence, itself among them."""
+        return self._by_sentence[claim.sentence]
+
+    def around(self, claim: Claim) -> dict[str, float]:
+        """Return what stands in the claim's sentence, the nearer the heavier, 0 to 1."""
+        if claim not in self._around:
+            weights: dict[str, float] = {}
+            for other in self.sentence_of(claim):
+                if other.kind not in {claim.kind, "change"}:
+                    weight = 1 / (1 + abs(other.place - claim.place) / REACH)
+                    weights[other.key] = max(weight, weights.get(other.key, 0.0))
+            self._around[claim] = weights
+        return self._around[claim]
+
+
+def likeness(said: dict[str, float], known: dict[str, float]) -> float:
+    """Return how much of what surrounds one claim surrounds the other, 0 to 1."""
+    total = sum(said.values())
+    shared = sum(min(weight, known.get(key, 0.0)) for key, weight in said.items())
+    return shared / total if total else 0.0
+
+
+def compare(said: Scene, known: Scene, heads: Sequence[Passage]) -> Iterator[Finding]:
+    """Yield what is amiss with what was said, given what is known."""
+    dates = [p.session_date.date() for p in heads if p.session_date]
+    for claim in said.claims:
+        if claim.kind in _COMPARED and not _is_of_the_record(claim, dates):
+            yield from _compare_value(claim, said, known)
+    yield from _compare_subjects(said, known)
+    for clause in dict.fromkeys((claim.sentence, claim.clause) for claim in said.claims):
+        yield from _compare_negations(clause, said, known)
+
+
+def _compare_value(claim: Claim, said: Scene, known: Scene) -> Iterator[Finding]:
+    """Hold one fact against those of its kind, by what surrounds them."""
+    around = said.around(claim)
+    same, other = 0.0, 0.0
+    is_there = has_others = False
+    for candidate in known.claims:
+        fits = _fits(claim, candidate)
+        if fits is None:
+            continue
+        alike = likeness(around, known.around(candidate))
+        if fits:
+            is_there, same = True, max(same, alike)
+        else:
+            has_others, other = True, max(other, alike)
+    if is_there:
+        if other - same >= CLEARLY_NEARER:
+            yield Finding("contradicted", (claim.kind,))
+    elif claim.kind in _MAY_BE_NEW:
+        if has_others and other >= CERTAIN:
+            yield Finding("contradicted", (claim.kind,))
+    else:
+        certain = has_others and other >= CERTAIN
+        yield Finding("contradicted" if certain else "doubtful", (claim.kind,))
+
+
+def _fits(claim: Claim, other: Claim) -> bool | None:
+    """Say whether the other fact can be this one; None where they are not of one kind."""
+    mine, theirs = claim.value, other.value
+    if claim.kind == "number":
+        if other.kind in _COUNTED_KINDS and mine in _counts(theirs):
+            return True
+        return False if other.kind == "number" else None
+    if claim.kind != other.kind:
+        return None
+    match claim.kind:
+        case "date":
+            assert isinstance(mine, CalendarDate)
+            assert isinstance(theirs, CalendarDate)
+            return mine.may_be(theirs)
+        case "change":
+            opposite = _OPPOSITES.get(str(mine))
+            return True if mine == theirs else False if theirs == opposite else None
+        case "person":
+            return _may_be_one(str(mine), str(theirs))
+        case "span":
+            return _span(str(mine)) == _span(str(theirs))
+        case "frequency":
+            return str(mine).replace("night", "day") == str(theirs).replace("night", "day")
+    return mine == theirs
+
+
+def _compare_subjects(said: Scene, known: Scene) -> Iterator[Finding]:
+    """Find what is said of somebody that the passage says of somebody else."""
+    topics = [c for c in said.claims if c.kind in _ABOUT]
+    shared: dict[tuple[int, str], set[str]] = {}
+    for claim in topics:
+        for other in known.claims:
+            if other.kind in _ABOUT and other.key == claim.key:
+                shared.setdefault((other.sentence, other.subject), set()).add(claim.key)
+    subjects = {claim.subject for claim in topics}
+    if not shared or len(subjects) != 1:
+        return
+    (subject,) = subjects
+    mine = max((len(keys) for (_, who), keys in shared.items() if _may_be_one(subject, who)), default=0)
+    best, keys = max(shared.items(), key=lambda each: len(each[1]))
+    enough = len(keys) >= _ENOUGH_SHARED or len(keys) == len({c.key for c in topics})
+    if not _may_be_one(subject, best[1]) and enough and len(keys) > mine:
+        yield Finding("contradicted", ("person",))
+
+
+def _compare_negations(clause: tuple[int, int], said: Scene, known: Scene) -> Iterator[Finding]:
+    """Find what a clause says to be so and is denied there, or the other way round."""
+    agreed, denied, new = set(), set(), set()
+    for claim in said.of_kind(*_ABOUT):
+        if (claim.sentence, claim.clause) != clause:
+            continue
+        around = said.around(claim)
+        here = there = -1.0
+        for other in known.claims:
+            if other.kind not in _ABOUT or other.key != claim.key:
+                continue
+            alike = likeness(around, known.around(other))
+            is_turned = claim.turned != other.turned
+            if claim.negated == other.negated or is_turned or _both_stop(claim, other, said, known):
+                here = max(here, alike)
+            else:
+                there = max(there, alike)
+        told = new if max(here, there) < 0 else agreed if here >= there else denied
+        told.add(claim.key)
+    if denied and len(denied) >= max(len(agreed), len(new)):
+        yield Finding("contradicted" if len(denied) > len(new) else "doubtful", ("negation",))
+
+
+def _both_stop(claim: Claim, other: Claim, said: Scene, known: Scene) -> bool:
+    """Say whether both tell of an end: `stopped` is a change, and negates what it ends."""
+    told = (said.sentence_of(claim), known.sentence_of(other))
+    return all(any(each.value == "stop" for each in claims) for claims in told)
+
+
+def _is_of_the_record(claim: Claim, dates: Sequence[date]) -> bool:
+    """Say whether a date is that of a cited session."""
+    return isinstance(claim.value, CalendarDate) and any(
+        claim.value.may_be(CalendarDate(day.year, day.month, day.day)) for day in dates
+    )
+
+
+def _may_be_one(mine: str, theirs: str) -> bool:
+    """Say whether two words for a person can mean one: `partner` and `husband` can."""
+    mine, theirs = _role(mine), _role(theirs)
+    return mine == theirs or theirs in _COVERS.get(mine, ()) or mine in _COVERS.get(theirs, ())
+
+
+def _role(person: str) -> str:
+    return person.removesuffix(" m").removesuffix(" f")
+
+
+def _span(text: str) -> str:
+    """Return `3 month` of `last 3 month`; what counts nothing, as it is."""
+    counted = _COUNTED_SPAN.search(text)
+    return counted[0] if counted else text
+
+
+def _counts(value: Value) -> list[str]:
+    text = value.amount if isinstance(value, Dose) else str(value)
+    return [text, *_NUMBER.findall(text)]

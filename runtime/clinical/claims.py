@@ -1,0 +1,246 @@
+"""A text as claims that can be held against those of another: what is said, of whom, and what about.
+
+The support check compares an answer's sentence with its passage by it. A claim is one fact with its
+surroundings, since `right` is only wrong of the knee that was meant, not of the other one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, TypeAlias
+
+from runtime.clinical.dates import CalendarDate
+from runtime.clinical.lexicon import lexicon, prefixes
+from runtime.clinical.negation import negated_places
+from runtime.clinical.numbers import read_number
+from runtime.clinical.quantities import Dose
+from runtime.clinical.reading import read
+from runtime.clinical.words import Word, listed
+from runtime.sentences import sentences
+from runtime.stems import list_stems
+
+Value: TypeAlias = str | CalendarDate | Dose
+
+CLIENT: Final = "client"
+"""The subject of what is said of nobody else."""
+MOST_CHARACTERS: Final = 600
+"""Of a sentence, what is read: longer ones are cut, so that no text takes long."""
+MOST_SENTENCES: Final = 40
+
+_CLINICIANS: Final = frozenset(
+    ("psychiatrist", "psychologist", "doctor", "gp", "social worker", "nurse", "therapist")
+)
+_SAYS_NOTHING: Final = frozenset(
+    listed(
+        """report reports reported state states stated say says said describe describes described
+        deny denies denied denying no not none never without any has have having had is was be been
+        take takes taking took taken she he her his him they currently also still now client patient
+        feel feels felt set use uses used using says new each every day days daily week weeks weekly
+        month months year years hour hours time times mg mcg ml g about around approximately made
+        since from until because due after before again ever can able will would
+        אין לא אינו אינה אינן שולל שוללת ללא בלי יש לוקח לוקחת נוטל נוטלת מדווח מדווחת מתאר מתארת
+        אומר אומרת לדבריה לדבריו כרגע עדיין גם כ כבר מאז יום ימים שבוע שבועות חודש חודשים שנה שנים
+        שעה שעות פעם פעמים נוטלים סובל סובלת מטופל מטופלת המטופל המטופלת ב ל מ ה ו של הוא היא"""
+    )
+)
+_OPENS_CLAUSE: Final = frozenset(
+    listed("but that which who while although whereas אבל אך אולם ואילו בעוד")
+)
+_PARTS_CLAUSES: Final = frozenset(("and", "but", ",", ";", ":", "אבל", "אך", "ואילו"))
+_DAYPARTS: Final = frozenset(("morning", "evening", "night"))
+_NONE: Final = frozenset(listed("no without ללא אין בלי"))
+_CHANGE: Final = frozenset(listed("change changes שינוי שינויים"))
+_RANGE: Final = re.compile(r"[\d.,/]+-[\d.,/]+")
+_TURNS: Final = re.compile(
+    r"\b(?:miss(?:ed|es)|fail(?:ed|s)?|unable|resolved|remission|remitted|absent|los[st]|loss|gone"
+    r"|avoid\w*|bad(?:ly)?|poor(?:ly)?|less|fewer|normal|healed|difficult\w*|trouble|hardly|barely"
+    r"|rarely|ruled out|refus\w*|declin\w*|lacks?)\b"
+    r"|החמיצ|נעלמ|חלפ|תקינ|תקין|מתקש|קשה|קשיי|פחות|בקושי|רמיסיה|סירב|מסרב",
+    re.IGNORECASE,
+)
+_ANSWERS_NO: Final = frozenset(
+    listed("no none nil never denies denied absent negative אין ללא שולל שוללת שלילי")
+)
+_SUBJECTS: Final = frozenset(listed("he she it they i הוא היא הם הן אני"))
+_OBLIQUE: Final = frozenset(
+    listed("with by to for at from about of because against than את עם של על אל")
+)
+"""Behind these stands no subject: `lives with his parents`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One mention: what kind of fact, its value, where it stands, and whether it is negated.
+
+    A `topic` is a plain word that carries meaning, as a concept of both languages or as a stem.
+    """
+
+    kind: str
+    value: Value
+    place: int
+    sentence: int
+    negated: bool
+    subject: str
+    clause: int = 0
+    turned: bool = False
+    """Its sentence has a word that turns a statement round without a negation: `missed`, `poor`."""
+
+    @property
+    def key(self) -> str:
+        """What it adds to the surroundings of others."""
+        return f"{self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The claims of a text, in order."""
+
+    claims: tuple[Claim, ...]
+    is_cut: bool = False
+
+    def of_kind(self, kind: str) -> list[Claim]:
+        """Return the claims of a kind."""
+        return [claim for claim in self.claims if claim.kind == kind]
+
+    def of_sentence(self, number: int) -> list[Claim]:
+        """Return the claims of one sentence."""
+        return [claim for claim in self.claims if claim.sentence == number]
+
+
+def read_claims(text: str) -> Reading:
+    """Return the claims of a text. Takes time in proportion to its length, up to a bound."""
+    parts = sentences(text[: MOST_CHARACTERS * MOST_SENTENCES])
+    claims: list[Claim] = []
+    is_cut = len(text) > MOST_CHARACTERS * MOST_SENTENCES or len(parts) > MOST_SENTENCES
+    for number, (start, end) in enumerate(parts[:MOST_SENTENCES]):
+        is_cut = is_cut or end - start > MOST_CHARACTERS
+        claims += _read_sentence(text[start : min(end, start + MOST_CHARACTERS)], number)
+    return Reading(tuple(claims), is_cut)
+
+
+def _read_sentence(text: str, number: int) -> Iterator[Claim]:
+    mentions = read(text)
+    words = [word for mention in mentions for word in mention.words]
+    negated = negated_places(_neutral(words)) | _answered_no(words)
+    turned = _TURNS.search(text) is not None
+    subjects = _Subjects()
+    clause = at = skip_until = 0
+
+    def claim(kind: str, value: Value, place: int) -> Claim:
+        is_negated = place in negated
+        return Claim(kind, value, place, number, is_negated, subjects.now, clause, turned)
+
+    for mention in mentions:
+        place, at = at, at + len(mention.words)
+        clause += words[place].text in _PARTS_CLAUSES
+        for kind, table in (("change", "changes"), ("weekday", "weekdays")):
+            found = lexicon(table).find(words, place) if place >= skip_until else None
+            if found is not None:
+                yield claim(kind, found.meaning, place)
+                skip_until = place + found.length
+        if mention.kind == "person":
+            role = _role(str(mention.fact))
+            subjects.meet(role, words, place)
+            if role.split()[0] != CLIENT and role not in _CLINICIANS:
+                yield claim("person", role, place)
+            continue
+        subjects.pass_by(words, place)
+        if mention.kind != "word":
+            for value in _single(mention.fact):
+                yield claim(mention.kind, value, place)
+        elif place >= skip_until:
+            kind, value, length = _read_word(words, place)
+            skip_until = place + length
+            if value:
+                yield claim(kind, value, place)
+
+
+def _read_word(words: Sequence[Word], place: int) -> tuple[str, str, int]:
+    """Return what a plain word or a set phrase is about: its kind, its value, how many words."""
+    number = _prefixed_number(words, place)
+    if number:
+        return "number", number, 1
+    topic = lexicon("concepts").find(words, place)
+    if topic is None:
+        return "topic", _stem(words[place]), 1
+    kind = "daypart" if topic.meaning in _DAYPARTS else "topic"
+    return kind, topic.meaning, topic.length
+
+
+def _prefixed_number(words: Sequence[Word], place: int) -> str:
+    """Return the number of `לשלושה`, or nothing."""
+    word = words[place]
+    for run in prefixes(word.text)[1:] if word.is_hebrew else ():
+        bare = Word(word.text[len(run) :], word.written[len(run) :])
+        found = read_number([bare], 0)
+        if found is not None:
+            return found[0]
+    return ""
+
+
+def _single(fact: Value) -> Iterator[Value]:
+    """Yield both ends of a range: `from 61 to 48` and `5-10` name two numbers."""
+    amount = fact.amount if isinstance(fact, Dose) else fact if isinstance(fact, str) else ""
+    ends = amount.split("-") if _RANGE.fullmatch(amount) else []
+    for end in ends:
+        yield Dose(end, fact.unit) if isinstance(fact, Dose) else end
+    if not ends:
+        yield fact
+
+
+def _neutral(words: Sequence[Word]) -> list[Word]:
+    """Return the words with nothing denied by `no change`: it says that all is as it was."""
+    neutral = list(words)
+    for at, (word, after) in enumerate(pairwise(words)):
+        if word.text in _NONE and after.text in _CHANGE:
+            neutral[at] = Word("unchanged", "unchanged")
+    return neutral
+
+
+def _answered_no(words: Sequence[Word]) -> frozenset[int]:
+    """Return the places of `Seizures` in `Seizures: none`."""
+    for at, word in enumerate(words[:-1]):
+        if word.text in {":", "-"} and words[at + 1].text in _ANSWERS_NO:
+            return frozenset(range(at))
+    return frozenset()
+
+
+class _Subjects:
+    """Of whom the sentence speaks, word by word: the client, unless a relative is its subject."""
+
+    def __init__(self) -> None:
+        self.now = CLIENT
+        self._clause_open = True
+
+    def meet(self, role: str, words: Sequence[Word], place: int) -> None:
+        before = words[place - 1].text if place else ""
+        owner = words[place - 2].text if place > 1 and before in {"her", "his", "their"} else before
+        if before in _OBLIQUE or owner in _OBLIQUE or words[place].text[:1] in {"ל", "מ"}:
+            return
+        if self._clause_open or owner in {"and", ","}:
+            self.now = CLIENT if role in _CLINICIANS else role
+            self._clause_open = False
+
+    def pass_by(self, words: Sequence[Word], place: int) -> None:
+        text = words[place].text
+        if text in _OPENS_CLAUSE or text in {";", ":", ".", ","}:
+            self._clause_open = True
+        elif text in _SUBJECTS and (self._clause_open or words[place - 1].text in {"and", "so"}):
+            self.now = CLIENT
+            self._clause_open = False
+        elif text not in _SAYS_NOTHING:
+            self._clause_open = False
+
+
+def _role(person: str) -> str:
+    return person.removesuffix(" he").removesuffix(" she").removesuffix(" i")
+
+
+def _stem(word: Word) -> str:
+    if word.is_sign or word.text in _SAYS_NOTHING:
+        return ""
+    stems = list_stems(word.written)
+    return stems[0] if stems else ""
