@@ -68,10 +68,11 @@ class _Reader:
             at += self._read_at(at)
         self._drop_now()
         items = _own(_bare_start(_age(self.items)))
+        asked = [item for item in items if item[0] != "adjunct"]
         items = move_adjunct(
             items,
             tells=any(item[0] == "verb" and item[1].rstrip("+") in _TELLING for item in items),
-            links=any(item in _LINK_ITEMS for item in items[1:]),
+            links=any(item in _LINK_ITEMS for item in asked[1:]),
         )
         return Form("en", tuple(items), tuple(self.tenses))
 

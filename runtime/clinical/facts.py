@@ -84,8 +84,8 @@ def read_facts(text: str) -> Facts:
         times=_facts(mentions, "time"),
         spans=_facts(mentions, "span"),
         sides=_facts(mentions, "side"),
-        medications=_facts(mentions, "medication"),
-        negated_medications=_facts(reached, "medication"),
+        medications=frozenset(_generics(mentions)),
+        negated_medications=frozenset(_generics(reached)),
         people=frozenset(_role(str(each.fact)) for each in mentions if each.kind == "person"),
         names=frozenset(_names(mentions)),
         pronouns=frozenset(_pronouns(mentions)),
@@ -95,6 +95,11 @@ def read_facts(text: str) -> Facts:
 
 def _facts(mentions: Iterable[Mention], kind: str) -> frozenset[str]:
     return frozenset(str(each.fact) for each in mentions if each.kind == kind)
+
+
+def _generics(mentions: Iterable[Mention]) -> Iterable[str]:
+    """Yield the generic name of each medication: `methylphenidate` of Concerta."""
+    return (str(each.fact).split()[0] for each in mentions if each.kind == "medication")
 
 
 def _stems(words: Iterable[Word]) -> frozenset[str]:
@@ -137,11 +142,11 @@ def _dosed(mentions: Sequence[Mention]) -> Iterable[tuple[str, Dose]]:
             continue
         behind = [each for each in mentions[at + 1 : at + 3] if each.fact not in {"of", "של"}]
         if behind and behind[0].kind == "medication":
-            yield str(behind[0].fact), mention.fact
+            yield from ((name, mention.fact) for name in _generics(behind[:1]))
             continue
         for each in reversed(mentions[max(0, at - _NEAR) : at]):
             if each.kind == "medication":
-                yield str(each.fact), mention.fact
+                yield from ((name, mention.fact) for name in _generics([each]))
                 break
 
 

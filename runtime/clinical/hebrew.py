@@ -41,11 +41,11 @@ def read_hebrew(text: str) -> Form:
     at = 0
     while at < len(words):
         at += _read_at(words, at, items)
-    items = _drop_owner(_drop_pronoun(_bare_start(items)))
+    items = _drop_owner(_drop_pronoun(items))
     links = _has_links(items)
     verbs = [item for item in items if _is_finite(item)]
     items = move_adjunct(items, tells=any(v[1].startswith(_SAYING) for v in verbs), links=links)
-    return Form("he", tuple(items if links else _verb_first(items, verbs)))
+    return Form("he", tuple(_bare_start(items if links else _verb_first(items, verbs))))
 
 
 def _read_at(words: Sequence[Word], at: int, items: list[Item]) -> int:
@@ -135,8 +135,9 @@ def _bare_start(items: list[Item]) -> list[Item]:
         for at, item in enumerate(items)
         if not (
             item == ("verb", "(take inf)")
-            and items[at - 1 : at]
-            and items[at - 1][1].startswith(("(start ", "(stop "))
+            and any(
+                verb[1].startswith(("(start ", "(stop ")) for verb in items[max(0, at - 2) : at]
+            )
             and [after[0] for after in items[at + 1 : at + 2]] == ["medication"]
         )
     ]
@@ -183,7 +184,9 @@ def _verb_first(items: list[Item], verbs: Sequence[Item]) -> list[Item]:
     opening = items[0]
     asks_what = opening == ("word", "what") and verbs[0][1].startswith(_TELLING)
     is_open = opening[0] == "word" and opening[1] in _OPENING
-    if asks_what or is_open:
+    at = items.index(verbs[0])
+    has_two_subjects = at > 1 and [after[0] for after in items[at + 1 : at + 2]] == ["person"]
+    if (asks_what or is_open) and not has_two_subjects:
         rest = [item for item in items[1:] if item != verbs[0]]
         return [opening, verbs[0], *rest]
     return items

@@ -56,7 +56,7 @@ def negated_places(words: Sequence[Word]) -> frozenset[int]:
         length = _cue_length(words, at)
         if length:
             behind = _stands_behind(words, at)
-            reached = _reach_back(words, at) if behind else _reach_on(words, at + length)
+            reached = _reach_back(words, at) if behind else _reach_on(words, at, at + length)
             for place in reached:
                 counts[place] += 1
         at += length or 1
@@ -81,11 +81,20 @@ def _stands_behind(words: Sequence[Word], at: int) -> bool:
     return words[at].is_hebrew or before in {"was", "were", "is", "been", "are", "be"}
 
 
-def _reach_on(words: Sequence[Word], start: int) -> range:
+def _reach_on(words: Sequence[Word], cue: int, start: int) -> range:
     end = start
-    while end < len(words) and not _closes(words, end):
+    while end < len(words) and not (_closes(words, end) or _negates_anew(words, cue, end)):
         end += 1
     return range(start, end)
+
+
+def _negates_anew(words: Sequence[Word], cue: int, place: int) -> bool:
+    """Tell `no fever, no cough` from `does not deny`: the one begins again, the other turns."""
+    text, before = words[place].text, words[place - 1].text
+    if not _cue_length(words, place):
+        return False
+    begins = before in _SEPARATORS or before in {"and", "or"} or text in {"nor", words[cue].text}
+    return begins or text[:1] == "ו"
 
 
 def _reach_back(words: Sequence[Word], at: int) -> range:

@@ -9,10 +9,10 @@ from typing import Final
 from runtime.clinical.words import fold, listed
 
 _END: Final = re.compile(r"[\s?.!,;:]+$")
-_START: Final = re.compile(r"^[\s?.!,;:]+")
+_START: Final = re.compile(r"^(?:[\s?!,;:]|\.(?!\d))+")
 _WRAPPING: Final = re.compile(
     r"""
-    please,?\s
+    please,?\s(?=(?:wh|how|tell|list|can|could|does|did|is|was|has)[a-z]*\s)
     |(?:(?:can|could|would)\s you\s)?(?:please\s)?tell\s me,?\s
     |בבקשה,?\s
     |(?:האם\s)?(?:תוכלי?|(?:אתה?\s)יכולה?|אפשר)\s(?:בבקשה\s)?(?:להגיד|לומר)\s לי,?\s
@@ -20,9 +20,7 @@ _WRAPPING: Final = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_THANKING: Final = re.compile(
-    r",?\s(?:please|thanks|thank you|בבקשה|תודה|תודה רבה)$", re.IGNORECASE
-)
+_THANKING: Final = re.compile(r",\s(?:please|thanks|thank you|בבקשה|תודה|תודה רבה)$", re.IGNORECASE)
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['\"][^\W\d_]+)*")
 _NOT_A_NAME: Final = frozenset(
     listed(

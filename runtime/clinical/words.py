@@ -7,12 +7,6 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
-
-def listed(words: str) -> tuple[str, ...]:
-    """Return the words of a table that is written as one string."""
-    return tuple(words.split())
-
-
 _INVISIBLE: Final = re.compile(
     "[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u00ad\u034f\u061c\u200b-\u200f\u202a-\u202e"
     "\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]"
@@ -29,6 +23,7 @@ _LETTERS: Final = str.maketrans(
 _FRACTION: Final = re.compile("(\\d?)([\u00bc\u00bd\u00be])")
 _RAISED: Final = re.compile("[\u00b2\u00b3\u00b9\u2070-\u209c]+")
 _OTHER_FRACTION: Final = re.compile("[\u2150-\u215f\u2189\u2460-\u249b]")
+_BARE_POINT: Final = re.compile(r"(?<![\w.])\.(?=\d)")
 _DECIMALS: Final = {"\u00bc": ".25", "\u00bd": ".5", "\u00be": ".75"}
 _TOKEN: Final = re.compile(
     r"""
@@ -44,7 +39,9 @@ _CONTRACTED: Final = {
     "can't": "can", "cannot": "can", "won't": "will", "shan't": "shall", "ain't": "is",
 }  # fmt: skip
 _FULL: Final = {"'re": "are", "'ve": "have", "'ll": "will", "'m": "am"}
-_IS_AFTER: Final = frozenset(listed("what who where when why how it that there he she"))
+_IS_AFTER: Final = frozenset(
+    ("what", "who", "where", "when", "why", "how", "it", "that", "there", "he", "she")
+)
 ENDS: Final = frozenset(".!?;\n")
 
 
@@ -68,13 +65,18 @@ class Word:
         return not any(map(str.isalnum, self.text))
 
 
+def listed(words: str) -> tuple[str, ...]:
+    """Return the words of a table that is written as one string."""
+    return tuple(words.split())
+
+
 def fold(text: str) -> str:
     """Return the text with one form of each letter, quote and dash, without niqqud. Idempotent."""
     text = _FRACTION.sub(lambda m: (m[1] or "0") + _DECIMALS[m[2]], text)
     # What NFKC would join to the digits beside it: `10²` is not 102.
     text = _RAISED.sub(lambda m: f"^{unicodedata.normalize('NFKC', m[0])} ", text)
     text = _OTHER_FRACTION.sub(r" \g<0> ", text)
-    text = unicodedata.normalize("NFKC", text)
+    text = _BARE_POINT.sub("0.", unicodedata.normalize("NFKC", text))
     return unicodedata.normalize("NFC", _INVISIBLE.sub("", text)).translate(_LETTERS)
 
 
