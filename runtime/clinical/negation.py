@@ -114,4 +114,6 @@ def _closes(words: Sequence[Word], place: int) -> bool:
 
 
 def _is_at(words: Sequence[Word], at: int, phrase: tuple[str, ...]) -> bool:
+    if words[at].text != phrase[0]:
+        return False
     return tuple(word.text for word in words[at : at + len(phrase)]) == phrase
