@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from runtime.answering.synthesize import WritingTask
-    from runtime.messages import ChatRequest, Passage, RecordKey, Turn
+    from runtime.messages import Passage, RecordKey, Turn
     from runtime.ports import ChatModel
     from runtime.telemetry import Emit
 
@@ -72,14 +72,15 @@ class ContextBudget:
         Raises: ChatError (the question alone does not fit).
         """
         if not self._enabled:
-            return self._conclude(model, task, found=task, limit=None)
+            return self._conclude(model, task, _count(task), found=task, limit=None)
         found = replace(task, passages=drop_repeats(task.passages))
         window = self._windows.get(model.provider)
         if window is None:
-            return self._conclude(model, _arrange(found), found=found, limit=None)
+            return self._conclude(model, _arrange(found), _count(found), found=found, limit=None)
         limit = window - MAX_TOKENS - VENDOR_TOKENS
-        fitted = _fit(found, self._gauge.room(_key(model), limit))
-        return self._conclude(model, _arrange(fitted), found=found, limit=limit)
+        fitted, tokens = _fit(found, self._gauge.room(_key(model), limit))
+        # In another order the prompt has the same lines.
+        return self._conclude(model, _arrange(fitted), tokens, found=found, limit=limit)
 
     def learn(self, model: ChatModel, chosen: Chosen, counted_tokens: int) -> None:
         """Take note of what the vendor counted for the prompt; 0 where it counts nothing."""
@@ -88,9 +89,14 @@ class ContextBudget:
         )
 
     def _conclude(
-        self, model: ChatModel, task: WritingTask, *, found: WritingTask, limit: int | None
+        self,
+        model: ChatModel,
+        task: WritingTask,
+        estimated_tokens: int,
+        *,
+        found: WritingTask,
+        limit: int | None,
     ) -> Chosen:
-        estimated_tokens = most_prompt_tokens(_request(task))
         use = ContextUse(
             included=len(task.passages),
             dropped=len(found.passages) - len(task.passages),
@@ -106,29 +112,33 @@ def _key(model: ChatModel) -> str:
     return f"{model.provider}/{model.name}"
 
 
-def _fit(found: WritingTask, room: int) -> WritingTask:
-    """Return the task with what goes into so many tokens: question, turns, passages, more turns."""
+def _fit(found: WritingTask, room: int) -> tuple[WritingTask, int]:
+    """Return the task with what goes into so many tokens, and how many it takes.
+
+    The question goes first, then turns within their share, passages, and more turns.
+    """
     history = found.question.history
     whole = _with(found, _newest(history, MOST_HISTORY_TOKENS), found.passages)
-    if _fits(whole, room):
-        return whole
-    if not _fits(_with(found, (), ()), room):
+    tokens = _count(whole)
+    if tokens <= room:
+        return whole, tokens
+    if _count(_with(found, (), ())) > room:
         raise ChatError("the question alone does not fit the model's window")
     turns = _newest(history, min(MOST_HISTORY_TOKENS, int(room * HISTORY_SHARE)))
-    while turns and not _fits(_with(found, turns, ()), room):
+    while turns and _count(_with(found, turns, ())) > room:
         turns = turns[1:]
     passages: list[Passage] = []
     for passage in found.passages:
-        if _fits(_with(found, turns, (*passages, passage)), room):
+        if _count(_with(found, turns, (*passages, passage))) <= room:
             passages.append(passage)
     fitted = _with(found, turns, passages)
     most = len(_newest(history, MOST_HISTORY_TOKENS))
     for count in range(len(turns) + 1, most + 1):
         longer = _with(found, history[-count:], passages)
-        if not _fits(longer, room):
+        if _count(longer) > room:
             break
         fitted = longer
-    return fitted
+    return fitted, _count(fitted)
 
 
 def _with(task: WritingTask, turns: Sequence[Turn], passages: Sequence[Passage]) -> WritingTask:
@@ -136,12 +146,10 @@ def _with(task: WritingTask, turns: Sequence[Turn], passages: Sequence[Passage])
     return replace(task, question=question, passages=passages)
 
 
-def _fits(task: WritingTask, room: int) -> bool:
-    return most_prompt_tokens(_request(task)) <= room
-
-
-def _request(task: WritingTask) -> ChatRequest:
-    return write_request(task.question, task.passages, language=task.language, today=task.today)
+def _count(task: WritingTask) -> int:
+    return most_prompt_tokens(
+        write_request(task.question, task.passages, language=task.language, today=task.today)
+    )
 
 
 def _newest(history: Sequence[Turn], room: int) -> Sequence[Turn]:
