@@ -42,6 +42,7 @@ _YEAR: Final = re.compile(r"(?:19|20)\d\d")
 _ISO: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
 _NUMERIC: Final = re.compile(r"(\d{1,2})([./])(\d{1,2})\2((?:19|20)?\d\d)")
 _CLOCK: Final = re.compile(r"(\d{1,2})[:.](\d\d)")
+_HOUR: Final = re.compile(r"\d{1,2}")
 _ORDINAL: Final = frozenset(("st", "nd", "rd", "th"))
 _NOON: Final = 12
 _SHORT_YEAR: Final = 100
@@ -127,7 +128,7 @@ def read_time(words: Sequence[Word], at: int) -> tuple[str, int] | None:
     clock = _CLOCK.fullmatch(text)
     if clock is not None and (":" in text or is_half_day):
         hour, minute = int(clock[1]), int(clock[2])
-    elif is_half_day and text.isdigit():
+    elif is_half_day and _HOUR.fullmatch(text):
         hour, minute = int(text), 0
     else:
         return None

@@ -271,8 +271,8 @@ def _own(items: list[Item]) -> list[Item]:
     """
     items = [
         item
-        for item, after in zip(items, [*items[1:], ("", "")], strict=True)
-        if item != ("word", "'s") or after[1] not in _HEADS
+        for at, item in enumerate(items)
+        if item != ("word", "'s") or not any(head in _HEADS for _, head in items[at + 1 : at + 2])
     ]
     if items.count(_OF) != 1:
         return items

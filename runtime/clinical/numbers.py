@@ -35,6 +35,9 @@ _NOT_ALONE: Final = frozenset(("one", "אחד", "אחת", "שני", "שתי", "h
 _TEN: Final = 10
 _THOUSANDS: Final = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _DECIMAL: Final = re.compile(r"\d+(?:[.,]\d+)?")
+_LONGEST: Final = 20
+_CODE: Final = re.compile(r"0\d")
+"""A number of a telephone or a file, in which the zero counts."""
 _FRACTION: Final = re.compile(r"([1-3])/([248])")
 
 
@@ -73,6 +76,8 @@ def _read_one(words: Sequence[Word], at: int) -> tuple[str, int] | None:
 
 
 def _read_figures(text: str) -> str:
+    if len(text) > _LONGEST or _CODE.match(text):
+        return text
     if _THOUSANDS.fullmatch(text):
         return plain(Decimal(text.replace(",", "")))
     if _DECIMAL.fullmatch(text):

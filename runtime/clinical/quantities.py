@@ -45,7 +45,8 @@ _FROM: Final = {
     "לפני": "before", "after": "after", "אחרי": "after", "לאחר": "after", "עד": "until",
 }  # fmt: skip
 TIME_WORDS: Final = _TIME_UNITS.keys() | _DUALS.keys() | _DAYS.keys() | _TIMES.keys() | _FROM.keys()
-_HOURS: Final = 24
+_EVEN_HOURS: Final = {"4": 6, "6": 4, "8": 3, "12": 2, "24": 1}
+"""Every so many hours is so many times a day."""
 _MICRO: Final = 1000
 
 
@@ -121,8 +122,8 @@ def _read_every(words: Sequence[Word], at: int) -> tuple[str, int] | None:
     read = read_duration(words, at + 1)
     if read is not None:
         count, _, unit = read[0].partition(" ")
-        if unit == "hour" and count.isdigit() and int(count) and not _HOURS % int(count):
-            return f"{_HOURS // int(count)}/day", 1 + read[1]
+        if unit == "hour" and count in _EVEN_HOURS:
+            return f"{_EVEN_HOURS[count]}/day", 1 + read[1]
         return f"1/{read[0]}", 1 + read[1]
     unit, behind = _read_unit(words, at + 1)
     return (f"1/{unit}", behind - at) if unit else None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from runtime.clinical.dates import CalendarDate
 from runtime.clinical.facts import read_facts
@@ -220,3 +222,10 @@ def test_no_form_of_a_table_has_two_meanings(table: str) -> None:
     for meaning, form in read_rows(table):
         assert form, meaning
         assert meanings.setdefault(form, meaning) == meaning, form
+
+
+@settings(deadline=None)
+@given(st.text(), st.text(alphabet="0129.,:/-½ amgmlהבלשעתכ'\"\n"))
+def test_any_text_is_read(text: str, figures: str) -> None:
+    facts = read_facts(f"{text} {figures}")
+    assert all(number for number in facts.numbers)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from deployments.commands.evaluating_cache import OWN_PAIRS
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from runtime.cache_evaluation import LabelledPair, read_pairs
 from runtime.clinical.gate import asks_the_same
 
-PAIRS = read_pairs(OWN_PAIRS / "pairs.jsonl")
+PAIRS = read_pairs(Path(__file__).parents[4] / "benchmarks" / "cache_pairs" / "pairs.jsonl")
 
 
 def test_the_labelled_set_is_large_enough_in_both_languages() -> None:
@@ -101,3 +104,25 @@ def test_one_question_in_two_wordings_passes(asked: str, remembered: str) -> Non
 def test_words_that_no_table_knows_must_be_the_same() -> None:
     assert asks_the_same("Did the blorf glimp?", "did the Blorf glimp")
     assert not asks_the_same("Did the blorf glimp?", "Did the blorfs glimp?")
+
+
+@pytest.mark.parametrize(
+    ("asked", "remembered"),
+    [("Is it file 0123?", "Is it file 123?"), (f"Is it {'1' * 40}?", f"Is it {'1' * 39}2?")],
+)
+def test_a_number_that_is_a_name_keeps_every_digit(asked: str, remembered: str) -> None:
+    assert not asks_the_same(asked, remembered)
+
+
+_FRAGMENT = st.sampled_from(
+    [*"0129.,:/-½'?!\"\n", "מ-", "ב", "שעות", "כל", "every", "of", "am", "March", "the", "not",
+     "do", "is", "'s", "'d", "a", "9" * 5000, "mg", "last", "session", "מה", "היא", "האם"]
+)  # fmt: skip
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(_FRAGMENT, st.text(max_size=4)), max_size=12), st.text())
+def test_any_text_is_read(fragments: list[str], other: str) -> None:
+    text = " ".join(fragments)
+    assert asks_the_same(text, text)
+    assert asks_the_same(text, other) is asks_the_same(other, text)
