@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Final
 
 from runtime.clinical.forms import Form, Item, keep_sign, move_adjunct
-from runtime.clinical.lexicon import FOLDER, lexicon
+from runtime.clinical.lexicon import lexicon
 from runtime.clinical.reading import read_mention
+from runtime.clinical.verbs import verb_forms
 from runtime.clinical.words import Word, listed, words_of
 
 _TENSES: Final = {
@@ -44,7 +44,6 @@ _BE: Final = frozenset(("is", "was"))
 _HAVE: Final = frozenset(("perfect", "past perfect"))
 _IN: Final = frozenset(("in", "on", "at", "during", "over", "within"))
 _FLOATING: Final = ("previous ", "last ", "this ", "day ")
-_VOWELS: Final = "aeiou"
 
 
 def read_english(text: str) -> Form:
@@ -311,44 +310,3 @@ def _bare_start(items: list[Item]) -> list[Item]:
             and [after[0] for after in items[at + 1 : at + 2]] == ["medication"]
         )
     ]
-
-
-@cache
-def verb_forms() -> dict[str, tuple[str, str]]:
-    """Return for each form of a known verb its meaning, and `base`, `s`, `ing` or `ed`."""
-    forms: dict[str, tuple[str, str]] = {}
-    for line in (FOLDER / "verbs.en.txt").read_text("utf-8").splitlines():
-        if line.startswith("#"):
-            continue
-        meaning, _, verbs = line.partition(": ")
-        for verb in verbs.split(", "):
-            lemma, _, irregular = verb.partition(" -")
-            head, _, rest = lemma.partition(" ")
-            rest = f" {rest}" if rest else ""
-            for past in irregular.split("/") if irregular else [_past(head) + rest]:
-                forms[past] = (meaning, "ed")
-            forms[_third(head) + rest] = (meaning, "s")
-            forms[_stem(head) + "ing" + rest] = (meaning, "ing")
-            forms[lemma] = (meaning, "base")
-    return forms
-
-
-def _third(verb: str) -> str:
-    if verb == "have":
-        return "has"
-    if verb[-1] == "y" and verb[-2] not in _VOWELS:
-        return verb[:-1] + "ies"
-    return verb + ("es" if verb.endswith(("s", "sh", "ch", "x", "o")) else "s")
-
-
-def _past(verb: str) -> str:
-    if verb[-1] == "y" and verb[-2] not in _VOWELS:
-        return verb[:-1] + "ied"
-    return _stem(verb) + "ed"
-
-
-def _stem(verb: str) -> str:
-    if verb.endswith("e") and not verb.endswith("ee"):
-        return verb[:-1]
-    doubles = verb in {"stop", "quit", "cancel", "plan", "refer", "get", "hit", "set", "admit"}
-    return verb + verb[-1] if doubles else verb
