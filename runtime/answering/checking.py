@@ -20,11 +20,12 @@ from runtime.answering.quoting import (
 from runtime.sentences import sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from runtime.answering.support import Evidence
     from runtime.messages import Passage
 
-Warned: TypeAlias = Literal["unknown_marker", "misquote_removed"]
+Warned: TypeAlias = Literal[
+    "unknown_marker", "misquote_removed", "unsupported_removed", "unverified"
+]
 
 _NUMBERS: Final = r"\s*\d{1,4}(?:\s*[,;،\u2013-]\s*\d{1,4})*\s*"
 _MARKERS: Final = re.compile(rf"[\[【]{_NUMBERS}[\]】]|(?<!\S)\]\d{{1,4}}\[")
@@ -40,7 +41,7 @@ class CheckedSentence:
     """A sentence as it may be shown; `text` is empty where it may not.
 
     `quotes` holds, for each marker in it, the sentence of that passage that it rests on. `backed`
-    says whether its numbers and words agree with what it cites.
+    says whether its words and facts agree with what it cites.
     """
 
     text: str
@@ -94,12 +95,14 @@ def _give_to_sentence(found: list[tuple[int, int]], run: re.Match[str], text: st
         found[at - 1] = (before[0], run.end())
 
 
-def check_sentence(sentence: str, passages: Mapping[int, Passage]) -> CheckedSentence:
-    """Return the sentence as it may be shown, given the passages by marker.
+def check_sentence(sentence: str, evidence: Evidence) -> CheckedSentence:
+    """Return the sentence as it may be shown, given the passages that the answer rests on.
 
     Markers are written `[1][2]`; those that name no passage are dropped. A sentence that quotes
-    what none of its passages says is withheld whole: its other words may lean on the quotation.
+    what none of its passages says is withheld whole: its other words may lean on the quotation. So
+    is one that they contradict; what they only cannot confirm is shown and told of.
     """
+    passages = evidence.passages
     warnings: list[Warned] = []
     cited: dict[int, Passage] = {}
 
@@ -118,14 +121,20 @@ def check_sentence(sentence: str, passages: Mapping[int, Passage]) -> CheckedSen
     for quotation in quotations(plain):
         if not any(stands_in(quotation, passage.text) for passage in cited.values()):
             return CheckedSentence("", (), backed=False, warnings=(*warnings, "misquote_removed"))
-    evidence = " ".join(
+    finding = evidence.judge(plain, cited)
+    if finding.verdict == "contradicted":
+        return CheckedSentence("", (), backed=False, warnings=(*warnings, "unsupported_removed"))
+    known = " ".join(
         f"{passage.client_name} {passage.session_date or ''} {passage.text}"
         for passage in cited.values()
     )
+    backed = finding.verdict == "supported" and is_backed(plain, known)
+    if cited and not backed:
+        warnings.append("unverified")
     return CheckedSentence(
         text,
         tuple((marker, best_sentence(cited[marker].text, plain)) for marker in sorted(cited)),
-        backed=is_backed(plain, evidence),
+        backed=backed,
         warnings=tuple(warnings),
     )
 

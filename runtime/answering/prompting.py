@@ -5,22 +5,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from datetime import UTC, date, datetime
 from importlib.resources import files
 from itertools import dropwhile
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
-from runtime.messages import ChatDocument, ChatMessage, ChatRequest
+from runtime.messages import (
+    ChatDocument,
+    ChatMessage,
+    ChatRequest,
+    Passage,
+    Question,
+    RecordKey,
+)
 from runtime.phrases import FIELD_NAMES, NOT_IN_RECORDS
+from runtime.providers.prompt import messages_beside_records, messages_with_records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
 
-    from runtime.messages import Language, Passage, Question, Turn
+    from runtime.messages import Language, Turn
 
-PROMPT_VERSION: Final = 1
-"""Goes up with any change of the system prompts: an answer written under another may differ."""
+_REVISION: Final = 2
+"""Goes up where the same prompt is made something else of: by the checks of what a model wrote."""
 
 TEMPERATURE: Final = 0.1
 """Near 0: an answer restates notes, and a rewording of one is a chance to change it."""
@@ -31,7 +41,8 @@ _TEMPLATES: Final[dict[Language, str]] = {
     "en": (files("runtime.answering") / "system_prompt.en.md").read_text("utf-8"),
     "he": (files("runtime.answering") / "system_prompt.he.md").read_text("utf-8"),
 }
-_MARKER_LIKE: Final = re.compile(r"\[([\d\s,;-]+)\]")
+_MARKER_LIKE: Final = re.compile(r"[\[【]([\d\s,;،\u2013-]+)[\]】]|\](\d{1,4})\[")
+"""What `checking.py` would read as a marker."""
 
 
 def write_request(
@@ -61,7 +72,7 @@ def _head(passage: Passage, language: Language) -> str:
 
 def _without_markers(text: str) -> str:
     """Write a note's own `[2]` as `(2)`, or a note could cite another in the model's answer."""
-    return _MARKER_LIKE.sub(r"(\1)", text)
+    return _MARKER_LIKE.sub(lambda found: f"({found[1] or found[2]})", text)
 
 
 def _from_user(history: tuple[Turn, ...]) -> tuple[ChatMessage, ...]:
@@ -70,3 +81,39 @@ def _from_user(history: tuple[Turn, ...]) -> tuple[ChatMessage, ...]:
         ChatMessage(turn.role, turn.content)
         for turn in dropwhile(lambda turn: turn.role == "assistant", history)
     )
+
+
+def prompt_version() -> str:
+    """Return a digest of all that the wording of a prompt depends on, whichever file it is in.
+
+    It is taken of the prompt files and of a prompt as each provider writes it, so that no change of
+    a text can be forgotten here.
+    """
+    texts = [f"{_REVISION} {TEMPERATURE} {MAX_TOKENS}"]
+    folder = files("runtime.answering")
+    prompts = sorted(each.name for each in folder.iterdir() if each.name.endswith(".md"))
+    texts += [name + (folder / name).read_text("utf-8") for name in prompts]
+    for language in _TEMPLATES:
+        request = write_request(_SAMPLE, [_PASSAGE], language=language, today=date.min)
+        texts.append(request.system + repr(request.documents))
+        for messages in (messages_with_records(request, "0"), messages_beside_records(request)):
+            texts += [message.content for message in messages]
+    return hashlib.blake2b("\0".join(texts).encode(), digest_size=8).hexdigest()
+
+
+_SAMPLE: Final = Question("?")
+_PASSAGE: Final = Passage(
+    record=RecordKey("session", UUID(int=0)),
+    client_id=UUID(int=0),
+    client_name="Noa",
+    session_date=datetime.min.replace(tzinfo=UTC),
+    field_name="plan",
+    part=0,
+    start=0,
+    end=5,
+    text="[1] A",
+    similarity=0.5,
+)
+
+PROMPT_VERSION: Final = prompt_version()
+"""Part of a cached answer's key: an answer written under another prompt may differ."""

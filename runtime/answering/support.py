@@ -1,8 +1,8 @@
 """Does what an answer says agree with the passages it cites? Rules alone: no model is called.
 
-`checking.py` asks for each cited sentence. A claim is held against the part of a passage that speaks
-of the same thing: of all facts of its kind there, the one in the most similar surroundings. What is
-certainly contradicted is not shown; what only cannot be confirmed is, and is marked.
+`checking.py` asks for each cited sentence. A claim is held against the part of a passage that
+speaks of the same thing: of all facts of its kind there, the one in the most similar surroundings.
+What is certainly contradicted is not shown; what only cannot be confirmed is, and is marked.
 `docs/decisions/0011-support-check.md` argues the thresholds.
 """
 
@@ -52,12 +52,11 @@ _OPENING_WORDS: Final = 4
 _SENTENCES_APART: Final = 1000
 _ENOUGH_SHARED: Final = 2
 _ABOUT: Final = frozenset(("topic", "medication"))
-_COUNTED_KINDS: Final = frozenset(("number", "dose", "span", "frequency"))
+_COUNTED_KINDS: Final = frozenset(("number", "dose", "span", "frequency", "time", "date"))
 _MAY_BE_NEW: Final = frozenset(("change", "frequency", "span", "person", "weekday", "daypart"))
 """Kinds that a faithful sentence may add by rewording: without a counterpart they prove nothing."""
-_COMPARED: Final = frozenset(
-    ("dose", "number", "date", "time", "side", "medication", *_MAY_BE_NEW)
-)
+_COMPARED: Final = frozenset(("dose", "number", "date", "time", "side", "medication", *_MAY_BE_NEW))
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -71,7 +70,7 @@ class Evidence:
     """What the passages of one answer say, each read once, when it is first cited."""
 
     def __init__(self, passages: Mapping[int, Passage]) -> None:
-        self._passages = passages
+        self.passages = passages
         self._readings: dict[int, Reading] = {}
 
     def judge(self, sentence: str, markers: Iterable[int]) -> Finding:
@@ -79,12 +78,12 @@ class Evidence:
 
         Never raises; what is too long to be read whole is doubtful at best.
         """
-        cited = [marker for marker in dict.fromkeys(markers) if marker in self._passages]
+        cited = [marker for marker in dict.fromkeys(markers) if marker in self.passages]
         if not cited:
             return Finding("supported")
         said = read_claims(sentence)
         known = Scene([claim for marker in cited for claim in self._read(marker)])
-        heads = [self._passages[marker] for marker in cited]
+        heads = [self.passages[marker] for marker in cited]
         found = list(compare(Scene(said.claims), known, heads))
         found += self._find_other_clients(sentence, heads)
         found += [Finding("doubtful", ("length",))] if said.is_cut else []
@@ -97,7 +96,7 @@ class Evidence:
     def _read(self, marker: int) -> list[Claim]:
         """Return the claims of a passage; sentences are numbered apart from other passages'."""
         if marker not in self._readings:
-            self._readings[marker] = read_claims(self._passages[marker].text)
+            self._readings[marker] = read_claims(self.passages[marker].text)
         offset = _SENTENCES_APART * marker
         return [replace(c, sentence=c.sentence + offset) for c in self._readings[marker].claims]
 
@@ -106,7 +105,7 @@ class Evidence:
         known = set(_NAME.findall(" ".join(f"{p.client_name} {p.text}" for p in heads).casefold()))
         said = _NAME.findall(sentence)
         folded = {name.casefold() for name in said}
-        for other in self._passages.values():
+        for other in self.passages.values():
             names = set(_NAME.findall(other.client_name.casefold()))
             if names and names <= folded and not names <= known:
                 yield Finding("contradicted", ("person",))
@@ -194,27 +193,17 @@ def _compare_value(claim: Claim, said: Scene, known: Scene) -> Iterator[Finding]
 def _fits(claim: Claim, other: Claim) -> bool | None:
     """Say whether the other fact can be this one; None where they are not of one kind."""
     mine, theirs = claim.value, other.value
-    if claim.kind == "number":
-        if other.kind in _COUNTED_KINDS and mine in _counts(theirs):
-            return True
-        return False if other.kind == "number" else None
+    if claim.kind == "number" and other.kind in _COUNTED_KINDS - {"number"}:
+        return _counts(mine) <= _counts(theirs) or None
     if claim.kind != other.kind:
         return None
-    match claim.kind:
-        case "date":
-            assert isinstance(mine, CalendarDate)
-            assert isinstance(theirs, CalendarDate)
-            return mine.may_be(theirs)
-        case "change":
-            opposite = _OPPOSITES.get(str(mine))
-            return True if mine == theirs else False if theirs == opposite else None
-        case "person":
-            return _may_be_one(str(mine), str(theirs))
-        case "span":
-            return _span(str(mine)) == _span(str(theirs))
-        case "frequency":
-            return str(mine).replace("night", "day") == str(theirs).replace("night", "day")
-    return mine == theirs
+    if isinstance(mine, CalendarDate) and isinstance(theirs, CalendarDate):
+        return mine.may_be(theirs)
+    if claim.kind == "change":
+        return mine == theirs or (False if theirs == _OPPOSITES.get(str(mine)) else None)
+    if claim.kind == "person":
+        return _may_be_one(str(mine), str(theirs))
+    return _plain(claim) == _plain(other)
 
 
 def _compare_subjects(said: Scene, known: Scene) -> Iterator[Finding]:
@@ -229,7 +218,9 @@ def _compare_subjects(said: Scene, known: Scene) -> Iterator[Finding]:
     if not shared or len(subjects) != 1:
         return
     (subject,) = subjects
-    mine = max((len(keys) for (_, who), keys in shared.items() if _may_be_one(subject, who)), default=0)
+    mine = max(
+        (len(keys) for (_, who), keys in shared.items() if _may_be_one(subject, who)), default=0
+    )
     best, keys = max(shared.items(), key=lambda each: len(each[1]))
     enough = len(keys) >= _ENOUGH_SHARED or len(keys) == len({c.key for c in topics})
     if not _may_be_one(subject, best[1]) and enough and len(keys) > mine:
@@ -238,7 +229,9 @@ def _compare_subjects(said: Scene, known: Scene) -> Iterator[Finding]:
 
 def _compare_negations(clause: tuple[int, int], said: Scene, known: Scene) -> Iterator[Finding]:
     """Find what a clause says to be so and is denied there, or the other way round."""
-    agreed, denied, new = set(), set(), set()
+    agreed: set[str] = set()
+    denied: set[str] = set()
+    new: set[str] = set()
     for claim in said.of_kind(*_ABOUT):
         if (claim.sentence, claim.clause) != clause:
             continue
@@ -266,10 +259,11 @@ def _both_stop(claim: Claim, other: Claim, said: Scene, known: Scene) -> bool:
 
 
 def _is_of_the_record(claim: Claim, dates: Sequence[date]) -> bool:
-    """Say whether a date is that of a cited session."""
-    return isinstance(claim.value, CalendarDate) and any(
-        claim.value.may_be(CalendarDate(day.year, day.month, day.day)) for day in dates
-    )
+    """Say whether a date is that of a cited session, or a number a part of it."""
+    heads = [CalendarDate(day.year, day.month, day.day) for day in dates]
+    if claim.kind == "number":
+        return any(_counts(claim.value) <= _counts(head) for head in heads)
+    return isinstance(claim.value, CalendarDate) and any(map(claim.value.may_be, heads))
 
 
 def _may_be_one(mine: str, theirs: str) -> bool:
@@ -282,12 +276,15 @@ def _role(person: str) -> str:
     return person.removesuffix(" m").removesuffix(" f")
 
 
-def _span(text: str) -> str:
-    """Return `3 month` of `last 3 month`; what counts nothing, as it is."""
-    counted = _COUNTED_SPAN.search(text)
-    return counted[0] if counted else text
+def _plain(claim: Claim) -> Value:
+    """Return `3 month` of `last 3 month`; how often by night is how often by day."""
+    if claim.kind == "frequency":
+        return str(claim.value).replace("night", "day")
+    counted = _COUNTED_SPAN.search(str(claim.value)) if claim.kind == "span" else None
+    return counted[0] if counted else claim.value
 
 
-def _counts(value: Value) -> list[str]:
+def _counts(value: Value) -> frozenset[float]:
+    """Return the numbers that stand in a value: 3 and 0 of `3:00`."""
     text = value.amount if isinstance(value, Dose) else str(value)
-    return [text, *_NUMBER.findall(text)]
+    return frozenset(map(float, _NUMBER.findall(text)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 from runtime.answering.checking import check_sentence
 from runtime.answering.guard import clean
@@ -18,6 +18,7 @@ from runtime.answering.language import detect
 from runtime.answering.prompting import write_request
 from runtime.answering.quoting import best_sentence
 from runtime.answering.sentence_stream import SentenceStream
+from runtime.answering.support import Evidence
 from runtime.answering.time_shares import to_tell
 from runtime.errors import ChatError, ProviderTimeout
 from runtime.messages import (
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 _Placed: TypeAlias = tuple[int, "CheckedSentence"]
 """A sentence of the answer and where it starts there."""
+_REMOVED: Final = frozenset(("misquote_removed", "unsupported_removed"))
 _Ready: TypeAlias = SentenceReady | CitationReady
 
 
@@ -160,6 +162,7 @@ class _Draft:
         self.is_blank = True
         self._task = task
         self._passages = dict(enumerate(task.passages, start=1))
+        self._evidence = Evidence(self._passages)
         self._growing = SentenceStream()
         self._said = ""
         self._gap = ""
@@ -195,7 +198,7 @@ class _Draft:
         for gap, sentence in sentences:
             self._said += gap + sentence
             self._gap = max(self._gap, gap, key=_width)
-            checked = check_sentence(sentence, self._passages)
+            checked = check_sentence(sentence, self._evidence)
             self.warnings += checked.warnings
             if checked.text:
                 yield from self._place(checked)
@@ -220,7 +223,7 @@ class _Draft:
         A therapist acts on this: what no record is named for is not shown as an answer.
         """
         not_found = NOT_IN_RECORDS[self._task.language]
-        if self._said.strip() != not_found and "misquote_removed" not in self.warnings:
+        if self._said.strip() != not_found and _REMOVED.isdisjoint(self.warnings):
             self.warnings.append("uncited_answer")
         self.text = not_found
         return SentenceReady(not_found)

@@ -1,4 +1,4 @@
-"""A text as claims that can be held against those of another: what is said, of whom, and what about.
+"""A text as claims that can be held against those of another: what is said, of whom, about what.
 
 The support check compares an answer's sentence with its passage by it. A claim is one fact with its
 surroundings, since `right` is only wrong of the knee that was meant, not of the other one.
@@ -17,7 +17,7 @@ from runtime.clinical.lexicon import lexicon, prefixes
 from runtime.clinical.negation import negated_places
 from runtime.clinical.numbers import read_number
 from runtime.clinical.quantities import Dose
-from runtime.clinical.reading import read
+from runtime.clinical.reading import Mention, read
 from runtime.clinical.words import Word, listed
 from runtime.sentences import sentences
 from runtime.stems import list_stems
@@ -136,26 +136,31 @@ def _read_sentence(text: str, number: int) -> Iterator[Claim]:
     for mention in mentions:
         place, at = at, at + len(mention.words)
         clause += words[place].text in _PARTS_CLAUSES
-        for kind, table in (("change", "changes"), ("weekday", "weekdays")):
-            found = lexicon(table).find(words, place) if place >= skip_until else None
-            if found is not None:
-                yield claim(kind, found.meaning, place)
-                skip_until = place + found.length
-        if mention.kind == "person":
-            role = _role(str(mention.fact))
-            subjects.meet(role, words, place)
-            if role.split()[0] != CLIENT and role not in _CLINICIANS:
-                yield claim("person", role, place)
+        relative = subjects.note(mention, words, place)
+        if relative:
+            yield claim("person", relative, place)
+        if mention.kind == "word" and place < skip_until:
             continue
-        subjects.pass_by(words, place)
-        if mention.kind != "word":
-            for value in _single(mention.fact):
-                yield claim(mention.kind, value, place)
-        elif place >= skip_until:
-            kind, value, length = _read_word(words, place)
+        for kind, value, length in _facts_at(mention, words, place):
             skip_until = place + length
-            if value:
-                yield claim(kind, value, place)
+            yield claim(kind, value, place)
+
+
+def _facts_at(
+    mention: Mention, words: Sequence[Word], place: int
+) -> Iterator[tuple[str, Value, int]]:
+    """Yield what is mentioned here: kinds, values, how many words each takes."""
+    if mention.kind == "word":
+        phrases = [
+            (kind, found.meaning, found.length)
+            for kind, table in (("change", "changes"), ("weekday", "weekdays"))
+            if (found := lexicon(table).find(words, place))
+        ]
+        plain = _read_word(words, place)
+        yield from phrases or ([plain] if plain[1] else [])
+    elif mention.kind != "person":
+        for value in _single(mention.fact):
+            yield mention.kind, value, len(mention.words)
 
 
 def _read_word(words: Sequence[Word], place: int) -> tuple[str, str, int]:
@@ -215,16 +220,27 @@ class _Subjects:
         self.now = CLIENT
         self._clause_open = True
 
-    def meet(self, role: str, words: Sequence[Word], place: int) -> None:
+    def note(self, mention: Mention, words: Sequence[Word], place: int) -> str:
+        """Take note of what is mentioned next; return the role of a person of the client's own."""
+        if mention.kind != "person":
+            self._pass_by(words, place)
+            return ""
+        role = str(mention.fact).removesuffix(" he").removesuffix(" she").removesuffix(" i")
+        is_relative = role.split()[0] != CLIENT and role not in _CLINICIANS
+        may_begin = self._clause_open or (place > 0 and words[place - 1].text in {"and", ","})
+        if may_begin and not self._stands_behind(words, place):
+            self.now = role if is_relative else CLIENT
+            self._clause_open = False
+        return role if is_relative else ""
+
+    def _stands_behind(self, words: Sequence[Word], place: int) -> bool:
+        """Say whether the person is an object here: `lives with his parents`."""
         before = words[place - 1].text if place else ""
         owner = words[place - 2].text if place > 1 and before in {"her", "his", "their"} else before
-        if before in _OBLIQUE or owner in _OBLIQUE or words[place].text[:1] in {"ל", "מ"}:
-            return
-        if self._clause_open or owner in {"and", ","}:
-            self.now = CLIENT if role in _CLINICIANS else role
-            self._clause_open = False
+        is_object = before in _OBLIQUE or owner in _OBLIQUE
+        return is_object or words[place].text[:1] in {"ל", "מ"}
 
-    def pass_by(self, words: Sequence[Word], place: int) -> None:
+    def _pass_by(self, words: Sequence[Word], place: int) -> None:
         text = words[place].text
         if text in _OPENS_CLAUSE or text in {";", ":", ".", ","}:
             self._clause_open = True
@@ -233,10 +249,6 @@ class _Subjects:
             self._clause_open = False
         elif text not in _SAYS_NOTHING:
             self._clause_open = False
-
-
-def _role(person: str) -> str:
-    return person.removesuffix(" he").removesuffix(" she").removesuffix(" i")
 
 
 def _stem(word: Word) -> str:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.answering.checking import check_sentence, split_answer
+from runtime.answering.support import Evidence
 from runtime.messages import Passage
 
 PIECES = st.sampled_from(
@@ -75,11 +76,12 @@ class TestSplitAnswer:
 
 class TestCheckSentence:
     @pytest.fixture
-    def passages(self, make_passage: Callable[..., Passage]) -> dict[int, Passage]:
-        return {
-            1: make_passage('Reports waking at 3. "I lie there," she says.'),
-            2: make_passage('נוטלת אסציטלופרם 10 מ"ג. מדווחת על שיפור.'),
-        }
+    def evidence(self, make_passage: Callable[..., Passage]) -> Evidence:
+        texts = (
+            'Reports waking at 3. "I lie there," she says.',
+            'נוטלת אסציטלופרם 10 מ"ג. מדווחת על שיפור.',
+        )
+        return Evidence(dict(enumerate(map(make_passage, texts), start=1)))
 
     @pytest.mark.parametrize(
         ("written", "shown"),
@@ -96,34 +98,44 @@ class TestCheckSentence:
         ],
     )
     def test_markers_are_shown_one_way_and_unknown_ones_not_at_all(
-        self, passages: dict[int, Passage], written: str, shown: str
+        self, evidence: Evidence, written: str, shown: str
     ) -> None:
-        checked = check_sentence(written, passages)
+        checked = check_sentence(written, evidence)
         assert checked.text == shown
-        assert set(checked.warnings) == ({"unknown_marker"} if "9" in written else set())
+        assert ("unknown_marker" in checked.warnings) == ("9" in written)
 
-    def test_each_marker_has_the_sentence_it_rests_on(self, passages: dict[int, Passage]) -> None:
-        checked = check_sentence('She reports waking [1] and takes 10 מ"ג [2].', passages)
+    def test_each_marker_has_the_sentence_it_rests_on(self, evidence: Evidence) -> None:
+        checked = check_sentence('She reports waking [1] and takes 10 מ"ג [2].', evidence)
         assert checked.quotes == ((1, "Reports waking at 3."), (2, 'נוטלת אסציטלופרם 10 מ"ג.'))
 
-    def test_a_quotation_that_stands_in_what_it_cites_is_shown(
-        self, passages: dict[int, Passage]
-    ) -> None:
-        assert check_sentence("She says “I lie there.” [1]", passages).text
+    def test_a_quotation_that_stands_in_what_it_cites_is_shown(self, evidence: Evidence) -> None:
+        assert check_sentence("She says “I lie there.” [1]", evidence).text
 
     @pytest.mark.parametrize(
         "sentence",
         ["She says “I lie awake” [1].", "She says “I lie there” [2].", "She says “I lie there”."],
     )
     def test_a_quotation_that_does_not_withholds_the_sentence(
-        self, passages: dict[int, Passage], sentence: str
+        self, evidence: Evidence, sentence: str
     ) -> None:
-        checked = check_sentence(sentence, passages)
+        checked = check_sentence(sentence, evidence)
         assert (checked.text, checked.quotes) == ("", ())
         assert checked.warnings == ("misquote_removed",)
 
-    def test_the_date_and_the_name_of_the_record_back_a_sentence(
-        self, passages: dict[int, Passage]
+    def test_the_date_and_the_name_of_the_record_back_a_sentence(self, evidence: Evidence) -> None:
+        assert check_sentence("Noa woke on 14.", evidence).backed is False
+        assert check_sentence("On 14 in 2025, Noa woke at 3 [1].", evidence).backed
+
+    def test_what_its_passage_contradicts_is_withheld(self, evidence: Evidence) -> None:
+        checked = check_sentence('נוטלת אסציטלופרם 20 מ"ג [2].', evidence)
+        assert (checked.text, checked.warnings) == ("", ("unsupported_removed",))
+
+    def test_what_its_passage_cannot_confirm_is_shown_and_told_of(self, evidence: Evidence) -> None:
+        checked = check_sentence("She reports waking at 3 on 5 May 2024 [1].", evidence)
+        assert (checked.text[:7], checked.backed) == ("She rep", False)
+        assert checked.warnings == ("unverified",)
+
+    def test_a_sentence_that_cites_nothing_is_not_held_against_anything(
+        self, evidence: Evidence
     ) -> None:
-        assert check_sentence("Noa woke on 14.", {1: passages[1]}).backed is False
-        assert check_sentence("On 14 in 2025, Noa woke at 3 [1].", passages).backed
+        assert check_sentence("She takes 900 mg of lithium.", evidence).warnings == ()

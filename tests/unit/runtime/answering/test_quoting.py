@@ -108,11 +108,6 @@ class TestBestSentence:
 
 
 class TestIsBacked:
-    def test_a_number_that_the_record_does_not_have_is_not(self) -> None:
-        assert is_backed("She takes 50 mg", "Takes 50 mg of sertraline")
-        assert not is_backed("She takes 75 mg", "Takes 50 mg of sertraline")
-        assert not is_backed("היא נוטלת 75", "Takes 50 mg of sertraline")
-
     def test_a_sentence_that_shares_no_telling_word_is_not(self) -> None:
         assert not is_backed("The patient sleeps on the moon", "Walks the dog on the beach")
 
