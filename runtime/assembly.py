@@ -131,11 +131,15 @@ async def open_services(
     secrets = load_secrets()
     async with open_storage(settings, must_answer=False) as database:
         cache = PostgresAnswerCache(database)
+        chain = ChatChain(
+            [chats[name] for name in settings.chat_providers], split=dict(settings.chat_split)
+        )
         ask = AnswerQuestion(
             search=Search(
                 spaces=EmbeddingSpaces(embedder),
                 passages=PostgresPassageStore(database),
                 directory=PostgresClientDirectory(database),
+                chat=chain,
                 text_search_fallback=settings.text_search_fallback,
                 emit=emit,
             ),
@@ -146,9 +150,7 @@ async def open_services(
                 configured=(f"context={settings.context_management_enabled}",),
                 emit=emit,
             ),
-            chat=ChatChain(
-                [chats[name] for name in settings.chat_providers], split=dict(settings.chat_split)
-            ),
+            chat=chain,
             extract=local.ExtractiveChatModel() if settings.extractive_fallback else None,
             clock=clock,
             emit=emit,

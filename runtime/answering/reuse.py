@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from runtime.answering.prompting import PROMPT_VERSION
+from runtime.answering.standalone import STANDALONE_VERSION
 from runtime.clinical.gate import asks_the_same
 from runtime.clinical.wording import normalize_question
 from runtime.errors import DatabaseError
@@ -198,6 +199,7 @@ def make_key(asked: Asked, *, models: Sequence[ChatModel], configured: Sequence[
     question = asked.question
     partition = _digest(
         PROMPT_VERSION,
+        STANDALONE_VERSION,
         asked.today.isoformat(),
         None if question.client_id is None else str(question.client_id),
         question.max_results,

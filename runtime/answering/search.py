@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from runtime.answering.degraded import DONE_WITHOUT, EMBEDDING_UNAVAILABLE
 from runtime.answering.narrowing import narrow, settle
 from runtime.answering.retrieve import Found, embed_question, retrieve, retrieve_by_words
-from runtime.answering.time_shares import for_embedding
+from runtime.answering.standalone import make_standalone
+from runtime.answering.time_shares import for_embedding, for_rewriting
 from runtime.telemetry import PassagesSearched
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import date
     from uuid import UUID
 
+    from runtime.answering.chat_chain import ChatChain
     from runtime.answering.stages import Stages
     from runtime.embedding_spaces import EmbeddingSpaces
     from runtime.messages import (
@@ -74,21 +76,28 @@ class Search:
         spaces: EmbeddingSpaces,
         passages: PassageStore,
         directory: ClientDirectory,
+        chat: ChatChain,
         text_search_fallback: bool,
         emit: Emit,
     ) -> None:
         self._spaces = spaces
         self._passages = passages
         self._directory = directory
+        self._chat = chat
         self._text_search_fallback = text_search_fallback
         self._emit = emit
 
     async def aim(self, asked: Asked, stages: Stages) -> Aim:
-        """Return what to look for: the question, narrowed by the clients and times it names.
+        """Return what to look for: the question by itself, and the clients and times it names.
 
         Raises: DeadlineExceeded, DatabaseUnavailable, StatementTimeout.
         """
         text, client_id = asked.question.text, asked.question.client_id
+        if asked.question.history:
+            model, *_ = self._chat.order_for(asked.workspace_id)
+            share_s = for_rewriting(stages.remaining_s("rewrite"))
+            with stages.measured("rewrite"):
+                text = await make_standalone(asked.question, chat=model, share_s=share_s)
         async with stages.held("retrieve"):
             named: Sequence[NamedClient] = ()
             if client_id is None:

@@ -9,6 +9,9 @@ from typing import Final
 
 EMBED_SHARE: Final = 1 / 3
 """What a hanging embedding may take: search by words and writing come after it."""
+REWRITE_SHARE: Final = 1 / 6
+MOST_REWRITE_S: Final = 5.0
+"""What a model may take that only puts the question differently; a sentence takes it a second."""
 EXTRACT_SHARE: Final = 0.1
 LEAST_EXTRACT_S: Final = 0.25
 """An extract takes some 10 ms; the rest is for a machine that is busy."""
@@ -20,6 +23,11 @@ MOST_MARGIN_S: Final = 0.5
 def for_embedding(remaining_s: float) -> float:
     """Return what embedding the question may take."""
     return remaining_s * EMBED_SHARE
+
+
+def for_rewriting(remaining_s: float) -> float:
+    """Return what making the question stand alone may take."""
+    return min(remaining_s * REWRITE_SHARE, MOST_REWRITE_S)
 
 
 def for_provider(remaining_s: float, *, providers_left: int, may_extract: bool) -> float:

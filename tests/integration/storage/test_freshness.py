@@ -96,17 +96,19 @@ class World:
         )
         self.writing = asyncio.Event()
         self.uses: Counter[str] = Counter()
+        chat = ChatChain([Reciting()])
         self.ask = AnswerQuestion(
             search=Search(
                 spaces=EmbeddingSpaces(self.embedder),
                 passages=PostgresPassageStore(database),
                 directory=PostgresClientDirectory(database),
+                chat=chat,
                 text_search_fallback=True,
                 emit=lambda _: None,
             ),
             context=ContextBudget({}, enabled=True, emit=lambda _: None),
             reuse=Reuse(PostgresAnswerCache(database), CACHE, emit=lambda _: None),
-            chat=ChatChain([Reciting()]),
+            chat=chat,
             extract=None,
             clock=SystemClock(),
             emit=lambda _: None,

@@ -200,17 +200,19 @@ class Practice:
         self.events: list[Event] = []
 
     def open(self, clock: Clock | None = None) -> AnswerQuestion:
+        chat = ChatChain((self.model, *self.fallbacks), split=self.split)
         return AnswerQuestion(
             search=Search(
                 spaces=EmbeddingSpaces(self.embedder),
                 passages=self.shelf,
                 directory=self.directory,
+                chat=chat,
                 text_search_fallback=self.may_search_text,
                 emit=self.events.append,
             ),
             context=ContextBudget(self.windows, enabled=True, emit=self.events.append),
             reuse=Reuse(self.cache, self.policy, emit=self.events.append),
-            chat=ChatChain((self.model, *self.fallbacks), split=self.split),
+            chat=chat,
             extract=ExtractiveChatModel() if self.may_extract else None,
             clock=clock or self.clock,
             emit=self.events.append,

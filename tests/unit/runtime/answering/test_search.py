@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from runtime.messages import NamedClient, Question, SearchScope, SessionDates
+from runtime.messages import NamedClient, Question, SearchScope, SessionDates, Turn
 from tests.unit.runtime.answering.practice import ASKED, Form, Practice
 
 MAYA = NamedClient(UUID(int=5), "Maya Thornton")
@@ -72,3 +72,29 @@ async def test_a_workspace_whose_space_is_not_served_is_searched_by_words(
 async def test_a_workspace_is_asked_in_its_own_space(practice: Practice) -> None:
     practice.cache.space = practice.embedder.model.key
     assert (await practice.ask(question=replace(ASKED, use_cache=False))).degraded == ()
+
+
+TALKED = (Turn("user", "How does Maya Thornton sleep?"), Turn("assistant", "Badly. [1]"))
+
+
+@both_forms
+async def test_a_question_that_leans_on_the_one_before_is_searched_for_with_it(
+    practice: Practice, form: Form
+) -> None:
+    practice.directory.named = [MAYA]
+    await practice.ask(form, Question("And since when?", history=TALKED))
+    [text] = practice.directory.asked
+    assert practice.embedder.calls == [(text,)]
+    assert practice.shelf.texts == [text]
+    assert "Maya Thornton" in text
+    assert "since when" in text
+    assert practice.shelf.scopes == [SearchScope(OF_MAYA)] * 2
+    assert practice.model.requests[-1].messages[-1].content == "And since when?"
+
+
+async def test_a_question_that_leans_on_nothing_is_searched_for_as_it_is(
+    practice: Practice,
+) -> None:
+    await practice.ask(question=Question("Who takes lithium?", history=TALKED))
+    assert practice.shelf.texts == ["Who takes lithium?"]
+    assert len(practice.model.requests) == 1
