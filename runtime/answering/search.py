@@ -90,32 +90,37 @@ class Search:
     async def aim(self, asked: Asked, stages: Stages) -> Aim:
         """Return what to look for: the question by itself, and the clients and times it names.
 
+        What the question names itself comes before what the conversation named.
+
         Raises: DeadlineExceeded, DatabaseUnavailable, StatementTimeout.
         """
-        text, client_id = asked.question.text, asked.question.client_id
+        text = question = asked.question.text
         if asked.question.history:
             model, *_ = self._chat.order_for(asked.workspace_id)
             share_s = for_rewriting(stages.remaining_s("rewrite"))
             with stages.measured("rewrite"):
                 text = await make_standalone(asked.question, chat=model, share_s=share_s)
         async with stages.held("retrieve"):
-            named: Sequence[NamedClient] = ()
-            if client_id is None:
-                named = await self._directory.find_named(asked.workspace_id, text)
-            narrowing = narrow(
-                text,
-                client_id=client_id,
-                named=named,
-                today=asked.today,
-                language=asked.language,
-            )
-            scope = narrowing.scope
-            if narrowing.needs_dates:
-                dates = await self._directory.find_session_dates(
-                    asked.workspace_id, scope, latest=narrowing.latest
-                )
-                scope = settle(narrowing, dates)
-        return Aim(text, scope, narrowing.by_name)
+            scope, by_name = await self._narrow(asked, question)
+            if scope.clients is None and text != question:
+                scope, by_name = await self._narrow(asked, text)
+        return Aim(text, scope, by_name)
+
+    async def _narrow(self, asked: Asked, text: str) -> tuple[SearchScope, bool]:
+        """Return where to look by what a text names, and whether it names clients."""
+        client_id = asked.question.client_id
+        named: Sequence[NamedClient] = ()
+        if client_id is None:
+            named = await self._directory.find_named(asked.workspace_id, text)
+        narrowing = narrow(
+            text, client_id=client_id, named=named, today=asked.today, language=asked.language
+        )
+        if not narrowing.needs_dates:
+            return narrowing.scope, narrowing.by_name
+        dates = await self._directory.find_session_dates(
+            asked.workspace_id, narrowing.scope, latest=narrowing.latest
+        )
+        return settle(narrowing, dates), narrowing.by_name
 
     async def embed(self, aim: Aim, space: str | None, stages: Stages) -> EmbeddedAim | None:
         """Return the aim's vector in this space, None where it cannot be had.

@@ -83,13 +83,24 @@ async def test_a_question_that_leans_on_the_one_before_is_searched_for_with_it(
 ) -> None:
     practice.directory.named = [MAYA]
     await practice.ask(form, Question("And since when?", history=TALKED))
-    [text] = practice.directory.asked
+    question, text = practice.directory.asked
+    assert question == "And since when?"
     assert practice.embedder.calls == [(text,)]
     assert practice.shelf.texts == [text]
     assert "Maya Thornton" in text
     assert "since when" in text
     assert practice.shelf.scopes == [SearchScope(OF_MAYA)] * 2
     assert practice.model.requests[-1].messages[-1].content == "And since when?"
+
+
+async def test_who_is_named_in_the_question_comes_before_who_was_named_earlier(
+    practice: Practice,
+) -> None:
+    dana = NamedClient(UUID(int=6), "Dana Keshet")
+    practice.directory.named = [MAYA, dana]
+    await practice.ask(question=Question("And Dana Keshet?", history=TALKED))
+    assert practice.shelf.scopes == [SearchScope(frozenset((dana.id,)))] * 2
+    assert practice.directory.asked == ["And Dana Keshet?"]
 
 
 async def test_a_question_that_leans_on_nothing_is_searched_for_as_it_is(
