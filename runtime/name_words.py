@@ -1,6 +1,6 @@
 """The words of a client's name as they are stored, and those of a question as they are looked up.
 
-`storage/client_names.py` stores and looks up, `answering/mentions.py` decides who is meant. One
+`storage/client_names.py` stores and looks up, `narrowing/mentions.py` decides who is meant. One
 rule for both sides, so that they meet by `=`; `migrations/0003` has it once more, for the names
 that were there before it.
 """

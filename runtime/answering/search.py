@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runtime.answering.degraded import DONE_WITHOUT, EMBEDDING_UNAVAILABLE
-from runtime.answering.narrowing import narrow, settle
 from runtime.answering.retrieve import Found, embed_question, retrieve, retrieve_by_words
 from runtime.answering.standalone import make_standalone
 from runtime.answering.time_shares import for_embedding, for_rewriting
+from runtime.narrowing.narrow import narrow, settle
 from runtime.telemetry import PassagesSearched
 
 if TYPE_CHECKING:

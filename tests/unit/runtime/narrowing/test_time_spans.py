@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from runtime.answering.language import detect
-from runtime.answering.time_spans import TimeSpan, find_span
+from runtime.narrowing.time_spans import TimeSpan, find_span
 
 TODAY = date(2025, 11, 19)
 """A Wednesday."""

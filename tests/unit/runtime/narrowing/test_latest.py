@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.answering.latest import count_latest
+from runtime.narrowing.latest import count_latest
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from runtime.answering.latest import count_latest
-from runtime.answering.mentions import choose_meant
-from runtime.answering.time_spans import find_span
 from runtime.messages import SearchScope
+from runtime.narrowing.latest import count_latest
+from runtime.narrowing.mentions import choose_meant
+from runtime.narrowing.time_spans import find_span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

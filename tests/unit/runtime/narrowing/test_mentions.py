@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from runtime.answering.mentions import choose_meant
 from runtime.messages import NamedClient
 from runtime.name_words import list_asked_words, list_name_words
+from runtime.narrowing.mentions import choose_meant
 
 NAMES = [
     "Maya Thornton",

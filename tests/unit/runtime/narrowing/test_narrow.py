@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from runtime.answering.narrowing import Narrowing, narrow, settle
 from runtime.messages import NamedClient, SearchScope, SessionDates
+from runtime.narrowing.narrow import Narrowing, narrow, settle
 
 MAYA, OTHER = UUID(int=1), UUID(int=2)
 NAMED = [NamedClient(MAYA, "Maya Thornton")]

@@ -1,6 +1,6 @@
 """Which clients a question means, of those of whose names a word stands in it. Pure.
 
-`narrowing.py` asks. A client who is taken for meant hides all the others, so in doubt none is: a
+`narrow.py` asks. A client who is taken for meant hides all the others, so in doubt none is: a
 whole name is certain, one word of it only where it can hardly be anything else.
 """
 
@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from runtime.answering.ordinary_names import (
+from runtime.name_words import AskedWord, is_hebrew, list_asked_words, list_name_words, prepare
+from runtime.narrowing.ordinary_names import (
     CALENDAR,
     CUES,
     HONORIFICS,
@@ -27,7 +28,6 @@ from runtime.answering.ordinary_names import (
     THINGS,
     TIME_CUES,
 )
-from runtime.name_words import AskedWord, is_hebrew, list_asked_words, list_name_words, prepare
 
 if TYPE_CHECKING:
     from uuid import UUID

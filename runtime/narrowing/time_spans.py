@@ -1,4 +1,4 @@
-"""The span of time that a question asks about, where it plainly names one. `narrowing.py` asks.
+"""The span of time that a question asks about, where it plainly names one. `narrow.py` asks.
 
 A span hides all that was noted outside it, so that in doubt there is none: a time that belongs to
 what happened ("the surgery in March"), a duration, an age, a statement rather than a question.
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Final
 
-from runtime.answering.counted_phrases import find_counted
-from runtime.answering.dated_phrases import TimePhrase, find_dated, move_to_year
-from runtime.answering.time_cues import (
+from runtime.narrowing.counted_phrases import find_counted
+from runtime.narrowing.dated_phrases import TimePhrase, find_dated, move_to_year
+from runtime.narrowing.time_cues import (
     compares,
     dates_a_note,
     find_relation,
@@ -25,7 +25,7 @@ from runtime.answering.time_cues import (
     seeks_person,
     tells_of_event,
 )
-from runtime.answering.time_words import plain
+from runtime.narrowing.time_words import plain
 
 if TYPE_CHECKING:
     from runtime.messages import Language

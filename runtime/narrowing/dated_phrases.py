@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
 
-from runtime.answering.calendar_days import (
+from runtime.narrowing.calendar_days import (
     Days,
     make_day,
     of_day,
@@ -20,7 +20,7 @@ from runtime.answering.calendar_days import (
     of_year,
     shift,
 )
-from runtime.answering.time_words import MONTH, MONTH_NUMBERS, ORDINALS, Unit
+from runtime.narrowing.time_words import MONTH, MONTH_NUMBERS, ORDINALS, Unit
 
 
 @dataclass(frozen=True, slots=True)

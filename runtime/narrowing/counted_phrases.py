@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from typing import Final
 
-from runtime.answering.calendar_days import Days, around, of_day, shift
-from runtime.answering.dated_phrases import TimePhrase
-from runtime.answering.time_words import (
+from runtime.narrowing.calendar_days import Days, around, of_day, shift
+from runtime.narrowing.dated_phrases import TimePhrase
+from runtime.narrowing.time_words import (
     EN_NUMBER,
     EN_WEEKDAY,
     HE_NUMBER,

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from runtime.answering.dated_phrases import TimePhrase
+    from runtime.narrowing.dated_phrases import TimePhrase
 
 Relation: TypeAlias = Literal["within", "since", "after", "before", "until", "none"]
 

@@ -1,6 +1,6 @@
 """How many of a client's latest sessions a question asks about: "in the last session" is one.
 
-`narrowing.py` asks. Whose sessions they are, and of which days, the store knows.
+`narrow.py` asks. Whose sessions they are, and of which days, the store knows.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from runtime.answering.time_cues import compares
-from runtime.answering.time_words import EN_NUMBER, HE_NUMBER, is_vague, plain, read_number
+from runtime.narrowing.time_cues import compares
+from runtime.narrowing.time_words import EN_NUMBER, HE_NUMBER, is_vague, plain, read_number
 
 _MOST: Final = 20
 _LATEST: Final = re.compile(

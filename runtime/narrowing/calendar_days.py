@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from runtime.answering.time_words import Unit
+    from runtime.narrowing.time_words import Unit
 
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 
