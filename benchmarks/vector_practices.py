@@ -150,11 +150,12 @@ async def fill(
 ) -> None:
     """Insert every workspace's records and vectors."""
     digest = hashlib.sha256(TEXT.encode()).digest()
+    for workspace in workspaces:
+        await raw.execute("INSERT INTO workspaces (id, name) VALUES ($1, '')", workspace.id)
     await raw.execute("SET session_replication_role = replica")  # no check row by row
     for workspace in workspaces:
         clients = range(-(-workspace.rows // 42))
         ids = [workspace.make_id(client, 0) for client in clients]
-        await raw.execute("INSERT INTO workspaces (id, name) VALUES ($1, '')", workspace.id)
         await raw.copy_records_to_table(
             "clients",
             columns=["workspace_id", "id", "name", "medical_history", "notes"],
