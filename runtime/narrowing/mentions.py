@@ -248,7 +248,7 @@ def _is_hebrew_name(hit: _Hit, bearer: _Bearer, asked: _Asked) -> bool:
     before = asked.word(hit.place - 1)
     if hit.prefixed or (is_surname and _is_ordinary(hit, bearer)):
         return not hit.prefixed and before in HONORIFICS
-    said = not is_surname and asked.word(hit.place + 1) in SAYINGS
+    said = not is_surname and not SAYINGS.isdisjoint((before, asked.word(hit.place + 1)))
     return said or before in CUES | HONORIFICS
 
 

@@ -115,10 +115,11 @@ SAYINGS: Final = _words(
     """
     אמר אמרה סיפר סיפרה מספר מספרת דיווח דיווחה מדווח מדווחת תיאר תיארה מתאר מתארת ציין ציינה מרגיש
     מרגישה הרגיש הרגישה התלונן התלוננה מתלונן מתלוננת סובל סובלת סבל סבלה נוטל נוטלת לוקח לוקחת ביקש
-    ביקשה הסכים הסכימה חווה חוותה מתמודד מתמודדת התמודד התמודדה
+    ביקשה הסכים הסכימה חווה חוותה מתמודד מתמודדת התמודד התמודדה התחיל התחילה הפסיק הפסיקה נטל נטלה
+    לקח לקחה חשש חששה חושש חוששת הכחיש הכחישה מכחיש מכחישה שיתף שיתפה
     """
 )
-"""After a name: what is said of people."""
+"""Before or after a name: what is said of people."""
 MOTIONS: Final = _words(
     "move moves moved moving travel travels traveled travelled flew fly flight go goes going went"
     " drove trip relocate relocated commute commutes drive drives visit visits visited"
