@@ -51,3 +51,12 @@ ALTER TABLE session_vectors
 
 -- For a search in a span of time.
 CREATE INDEX sessions_by_date ON sessions (workspace_id, session_date) INCLUDE (id, client_id);
+
+-- What is compared is looked up by its whole key. With the session alone, the smaller index was
+-- taken for as good, and all of a session's vectors were read for the one.
+DROP INDEX client_vectors_by_client;
+CREATE INDEX client_vectors_by_client
+    ON client_vectors (workspace_id, client_id, embedding_model, field_name, part);
+DROP INDEX session_vectors_by_session;
+CREATE INDEX session_vectors_by_session
+    ON session_vectors (workspace_id, session_id, embedding_model, field_name, part);
