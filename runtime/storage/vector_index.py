@@ -25,7 +25,7 @@ INDEXED_ROWS: Final = 20_000
 
 Source: measured, benchmarks/vector_search.py; docs/decisions/0010-vector-search.md."""
 EF_CONSTRUCTION: Final = 200
-"""The server's own 64 takes 0.4 of the time to build, and finds .98 of the ten nearest, not .995."""
+"""With the server's own 64, built in 0.4 of the time, a search misses four times as many."""
 MOST_INDEXES: Final = 32
 """On one table, of the largest workspaces: every search's planning looks at all of them."""
 
