@@ -9,14 +9,17 @@ What is certainly contradicted is not shown; what only cannot be confirmed is, a
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from runtime.answering.surroundings import Scene, likeness
 from runtime.clinical.claims import Claim, Reading, Value, read_claims
 from runtime.clinical.dates import CalendarDate
 from runtime.clinical.quantities import Dose
+from runtime.sentences import sentences
 
 if TYPE_CHECKING:
     from datetime import date
@@ -30,9 +33,6 @@ CERTAIN: Final = 0.25
 other where the said one stands nowhere in the passage. Source: benchmarks/grounding.py."""
 CLEARLY_NEARER: Final = 0.3
 """By how much, where the said value stands elsewhere in the passage."""
-REACH: Final = 6
-"""Words from a fact at which what stands there counts half for what the fact is about."""
-
 _OPPOSITES: Final = {
     "up": "down", "down": "up", "start": "stop", "stop": "start", "better": "worse",
     "worse": "better",
@@ -55,6 +55,8 @@ _ABOUT: Final = frozenset(("topic", "medication"))
 _COUNTED_KINDS: Final = frozenset(("number", "dose", "span", "frequency", "time", "date"))
 _MAY_BE_NEW: Final = frozenset(("change", "frequency", "span", "person", "weekday", "daypart"))
 """Kinds that a faithful sentence may add by rewording: without a counterpart they prove nothing."""
+_MAY_BE_SWAPPED: Final = frozenset(("side", "dose", "change", "date", "time"))
+"""Kinds of which a passage often has two, each of its own matter: `left hand, right leg`."""
 _COMPARED: Final = frozenset(("dose", "number", "date", "time", "side", "medication", *_MAY_BE_NEW))
 
 
@@ -79,7 +81,7 @@ class Evidence:
         Never raises; what is too long to be read whole is doubtful at best.
         """
         cited = [marker for marker in dict.fromkeys(markers) if marker in self.passages]
-        if not cited:
+        if not cited or any(self._says_itself(marker, sentence) for marker in cited):
             return Finding("supported")
         said = read_claims(sentence)
         known = Scene([claim for marker in cited for claim in self._read(marker)])
@@ -92,6 +94,14 @@ class Evidence:
         if "contradicted" in verdicts:
             return Finding("contradicted", kinds)
         return Finding("doubtful" if "doubtful" in verdicts else "supported", kinds)
+
+    def _says_itself(self, marker: int, sentence: str) -> bool:
+        """Say whether the sentence is one of the passage; half of one may say the reverse."""
+        text = self.passages[marker].text
+        words = sentence.split()
+        return sentence.strip() in text and any(
+            text[start:end].split() == words for start, end in sentences(text)
+        )
 
     def _read(self, marker: int) -> list[Claim]:
         """Return the claims of a passage; sentences are numbered apart from other passages'."""
@@ -117,43 +127,6 @@ class Evidence:
                     yield Finding("contradicted", ("person",))
 
 
-class Scene:
-    """The claims of some sentences, and the surroundings of each."""
-
-    def __init__(self, claims: Sequence[Claim]) -> None:
-        self.claims = claims
-        self._by_sentence: dict[int, list[Claim]] = {}
-        for claim in claims:
-            self._by_sentence.setdefault(claim.sentence, []).append(claim)
-        self._around: dict[Claim, dict[str, float]] = {}
-
-    def of_kind(self, *kinds: str) -> list[Claim]:
-        """Return the claims of these kinds."""
-        return [claim for claim in self.claims if claim.kind in kinds]
-
-    def sentence_of(self, claim: Claim) -> list[Claim]:
-        """Return the claims of its sentence, itself among them."""
-        return self._by_sentence[claim.sentence]
-
-    def around(self, claim: Claim) -> dict[str, float]:
-        """Return what stands in the claim's sentence, the nearer the heavier, 0 to 1."""
-        if claim not in self._around:
-            weights: dict[str, float] = {}
-            for other in self.sentence_of(claim):
-                if other.kind not in {claim.kind, "change"}:
-                    weight = 1 / (1 + abs(other.place - claim.place) / REACH)
-                    weights[other.key] = max(weight, weights.get(other.key, 0.0))
-            self._around[claim] = weights
-        return self._around[claim]
-
-
-def likeness(said: dict[str, float], known: dict[str, float]) -> float:
-    """Return how much of what surrounds one claim surrounds the other, 0 to 1."""
-    total = sum(said.values())
-    shared = sum(min(weight, known.get(key, 0.0)) for key, weight in said.items())
-    return shared / total if total else 0.0
-
-
 def compare(said: Scene, known: Scene, heads: Sequence[Passage]) -> Iterator[Finding]:
     """Yield what is amiss with what was said, given what is known."""
     dates = [p.session_date.date() for p in heads if p.session_date]
@@ -175,12 +148,14 @@ def _compare_value(claim: Claim, said: Scene, known: Scene) -> Iterator[Finding]
         if fits is None:
             continue
         alike = likeness(around, known.around(candidate))
+        if claim.kind == "person" and not _share_topic(claim, candidate, said, known):
+            alike = 0.0
         if fits:
             is_there, same = True, max(same, alike)
         else:
             has_others, other = True, max(other, alike)
     if is_there:
-        if other - same >= CLEARLY_NEARER:
+        if claim.kind in _MAY_BE_SWAPPED and other - same >= CLEARLY_NEARER:
             yield Finding("contradicted", (claim.kind,))
     elif claim.kind in _MAY_BE_NEW:
         if has_others and other >= CERTAIN:
@@ -188,6 +163,12 @@ def _compare_value(claim: Claim, said: Scene, known: Scene) -> Iterator[Finding]
     else:
         certain = has_others and other >= CERTAIN
         yield Finding("contradicted" if certain else "doubtful", (claim.kind,))
+
+
+def _share_topic(claim: Claim, other: Claim, said: Scene, known: Scene) -> bool:
+    """Say whether both sentences speak of one thing: a number in both is none."""
+    mine = {each.key for each in said.sentence_of(claim) if each.kind in _ABOUT}
+    return any(each.kind in _ABOUT and each.key in mine for each in known.sentence_of(other))
 
 
 def _fits(claim: Claim, other: Claim) -> bool | None:
@@ -228,28 +209,41 @@ def _compare_subjects(said: Scene, known: Scene) -> Iterator[Finding]:
 
 
 def _compare_negations(clause: tuple[int, int], said: Scene, known: Scene) -> Iterator[Finding]:
-    """Find what a clause says to be so and is denied there, or the other way round."""
-    agreed: set[str] = set()
-    denied: set[str] = set()
-    new: set[str] = set()
+    """Find what a clause says to be so and is denied there, or the other way round.
+
+    What counts is the sentence of the passage that denies: there, as much must differ as agrees. A
+    word that both deny tells that they deny the same thing, though not in words of one order.
+    """
+    same_denial: set[int] = set()
+    agreed: Counter[int] = Counter()
+    denied: Counter[int] = Counter()
+    new = 0
     for claim in said.of_kind(*_ABOUT):
         if (claim.sentence, claim.clause) != clause:
             continue
         around = said.around(claim)
-        here = there = -1.0
-        for other in known.claims:
-            if other.kind not in _ABOUT or other.key != claim.key:
-                continue
-            alike = likeness(around, known.around(other))
-            is_turned = claim.turned != other.turned
-            if claim.negated == other.negated or is_turned or _both_stop(claim, other, said, known):
-                here = max(here, alike)
-            else:
-                there = max(there, alike)
-        told = new if max(here, there) < 0 else agreed if here >= there else denied
-        told.add(claim.key)
-    if denied and len(denied) >= max(len(agreed), len(new)):
-        yield Finding("contradicted" if len(denied) > len(new) else "doubtful", ("negation",))
+        found = [
+            (likeness(around, known.around(other)), _agrees(claim, other, said, known), other)
+            for other in known.claims
+            if other.kind in _ABOUT and other.key == claim.key
+        ]
+        if not found:
+            new += 1
+            continue
+        _, agrees, nearest = max(found, key=lambda each: each[:2])
+        (agreed if agrees else denied)[nearest.sentence] += 1
+        if claim.negated and nearest.negated:
+            same_denial.add(nearest.sentence)
+    for sentence, count in denied.items():
+        if sentence not in same_denial and count >= max(agreed[sentence], new):
+            yield Finding("contradicted" if count > new else "doubtful", ("negation",))
+
+
+def _agrees(claim: Claim, other: Claim, said: Scene, known: Scene) -> bool:
+    """Say whether both affirm or both deny; where one is turned round in words, nobody can say."""
+    if claim.negated == other.negated or claim.turned != other.turned:
+        return True
+    return _both_stop(claim, other, said, known)
 
 
 def _both_stop(claim: Claim, other: Claim, said: Scene, known: Scene) -> bool:

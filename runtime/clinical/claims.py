@@ -65,6 +65,9 @@ _ANSWERS_NO: Final = frozenset(
     listed("no none nil never denies denied absent negative אין ללא שולל שוללת שלילי")
 )
 _SUBJECTS: Final = frozenset(listed("he she it they i הוא היא הם הן אני"))
+_OF_PERSONS: Final = frozenset(
+    listed("own late older younger elder eldest youngest oldest former biological only both")
+)
 _OBLIQUE: Final = frozenset(
     listed("with by to for at from about of because against than את עם של על אל")
 )
@@ -242,12 +245,14 @@ class _Subjects:
 
     def _pass_by(self, words: Sequence[Word], place: int) -> None:
         text = words[place].text
+        if text == ";":
+            self.now = CLIENT
         if text in _OPENS_CLAUSE or text in {";", ":", ".", ","}:
             self._clause_open = True
         elif text in _SUBJECTS and (self._clause_open or words[place - 1].text in {"and", "so"}):
             self.now = CLIENT
             self._clause_open = False
-        elif text not in _SAYS_NOTHING:
+        elif text not in _SAYS_NOTHING | _OF_PERSONS:
             self._clause_open = False
 
 

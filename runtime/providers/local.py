@@ -243,7 +243,7 @@ class ExtractiveChatModel:
     async def _sentences(self, request: ChatRequest, timeout_s: float) -> list[str]:
         question = request.messages[-1].content
         candidates = extract.shortlist(question, request.documents)
-        if not candidates:
+        if not candidates or extract.names_another(question, request.documents):
             return [NOT_IN_RECORDS[request.language]]
         if self._embedder is None:
             similarities = _estimate_similarities(candidates)
@@ -255,7 +255,8 @@ class ExtractiveChatModel:
             )
             cosines = said.vectors @ asked.vectors[0]
             similarities = [calibrate(self._embedder.model, float(cosine)) for cosine in cosines]
-        chosen = extract.choose(question, candidates, similarities)
+        measured = self._embedder is not None
+        chosen = extract.choose(question, candidates, similarities, measured=measured)
         if not chosen:
             return [NOT_IN_RECORDS[request.language]]
         return [f"{sentence.text} [{sentence.marker}]" for sentence in chosen]

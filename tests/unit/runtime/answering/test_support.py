@@ -1,0 +1,142 @@
+"""An answer's sentence against its passages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import get_args
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runtime.answering.support import Evidence, Verdict
+from runtime.messages import Passage, RecordKey
+
+WORDS = st.lists(
+    st.sampled_from(
+        ["no", "5 mg", "left", "knee", ".", ",", "Her mother", "sertraline", "אין", "from 3 to 5",
+         "12 May", "at 9:30", "twice a day", "three", "[", "stopped", "Noa", "Dan Levi", "לשלושה"]
+    )
+).map(" ".join)  # fmt: skip
+NOTE = (
+    "Pain in the left wrist since 4 May. Right wrist is normal. Zolpidem 5 mg at night stopped. "
+    "Denies flashbacks. Her aunt takes warfarin. Attacks went down to two a week. Seen at 09:30."
+)
+
+
+@pytest.fixture
+def judge(make_passage: Callable[..., Passage]) -> Callable[..., Verdict]:
+    def judge(sentence: str, *passages: str) -> Verdict:
+        given = map(make_passage, passages or (NOTE,))
+        cited = dict(enumerate(given, start=1))
+        return Evidence(cited).judge(sentence, cited).verdict
+
+    return judge
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Her left wrist hurts since 4 May.",
+        "The right wrist is normal.",
+        "Zolpidem was discontinued.",
+        "She has no flashbacks.",
+        "Her aunt is on warfarin.",
+        "She was seen at 9:30.",
+        "כאב בשורש כף היד השמאלי מאז 4 במאי.",
+        "היא שוללת פלאשבקים.",
+    ],
+)
+def test_a_faithful_sentence_is_supported(judge: Callable[..., Verdict], sentence: str) -> None:
+    assert judge(sentence) == "supported"
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Her right wrist hurts since 4 May.",
+        "Her left wrist hurts since 14 May.",
+        "Zolpidem 10 mg at night was stopped.",
+        "Zopiclone 5 mg at night was stopped.",
+        "Zolpidem 5 mg at night was started.",
+        "She reports flashbacks.",
+        "She takes warfarin.",
+        "Her sister takes warfarin.",
+        "Attacks went up.",
+        "Seen at 10:30.",
+        "זולפידם 10 מ״ג בלילה הופסק.",
+        "היא מדווחת על פלאשבקים.",
+    ],
+)
+def test_one_that_changes_a_fact_is_contradicted(
+    judge: Callable[..., Verdict], sentence: str
+) -> None:
+    assert judge(sentence) == "contradicted"
+
+
+def test_what_stands_nowhere_is_doubtful(judge: Callable[..., Verdict]) -> None:
+    assert judge("She takes 40 mg of something.", "She sleeps badly.") == "doubtful"
+
+
+def test_what_another_passage_says_excuses_only_where_it_is_cited(
+    make_passage: Callable[..., Passage],
+) -> None:
+    passages = {1: make_passage("Left knee hurts."), 2: make_passage("Right knee hurts.")}
+    evidence = Evidence(passages)
+    assert evidence.judge("Her right knee hurts.", [1]).verdict == "contradicted"
+    assert evidence.judge("Her right knee hurts.", [1, 2]).verdict == "supported"
+
+
+def test_another_clients_name_does_not_go_with_this_ones_record(
+    make_passage: Callable[..., Passage],
+) -> None:
+    mine = make_passage("Sleeps badly.")
+    other = replace(make_passage("Sleeps well."), client_name="Dan Levi")
+    evidence = Evidence({1: mine, 2: other})
+    assert evidence.judge("Dan Levi sleeps badly.", [1]).verdict == "contradicted"
+    assert evidence.judge("Noa Bar sleeps badly.", [1]).verdict == "supported"
+    assert evidence.judge("Tal Bar sleeps badly.", [1]).verdict == "contradicted"
+
+
+def test_the_date_of_the_session_supports(judge: Callable[..., Verdict]) -> None:
+    assert judge("On 14 October 2025 she slept badly.", "Sleeps badly.") == "supported"
+
+
+def test_nothing_is_held_against_a_sentence_that_cites_nothing() -> None:
+    assert Evidence({}).judge("She takes 40 mg.", [1]).verdict == "supported"
+
+
+def test_a_sentence_of_the_passage_is_supported_whatever_else_it_says(
+    judge: Callable[..., Verdict],
+) -> None:
+    note = "Left knee hurts. Right knee hurts since May. Denies pain."
+    assert judge("Left knee  hurts.".replace("  ", " "), note) == "supported"
+    assert judge("Right knee hurts since May.", note) == "supported"
+
+
+def test_half_a_sentence_of_it_may_say_the_reverse(judge: Callable[..., Verdict]) -> None:
+    assert judge("suicidal thoughts.", "Denies suicidal thoughts.") == "contradicted"
+
+
+@settings(deadline=None, max_examples=60)  # the machine may be busy
+@given(WORDS, WORDS)
+def test_no_words_make_it_fail(sentence: str, note: str) -> None:
+    passage = Passage(
+        record=RecordKey("session", UUID(int=1)),
+        client_id=UUID(int=2),
+        client_name="Noa Bar",
+        session_date=None,
+        field_name="plan",
+        part=0,
+        start=0,
+        end=len(note),
+        text=note,
+        similarity=0.5,
+    )
+    assert Evidence({1: passage}).judge(sentence, [1]).verdict in get_args(Verdict)
+
+
+def test_a_sentence_too_long_to_be_read_is_not_vouched_for(judge: Callable[..., Verdict]) -> None:
+    assert judge("She sleeps badly " * 200 + ".", "She sleeps badly at home.") == "doubtful"
