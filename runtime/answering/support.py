@@ -12,13 +12,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from runtime.answering.surroundings import Scene, likeness
 from runtime.clinical.claims import Claim, Reading, Value, read_claims
-from runtime.clinical.dates import CalendarDate
+from runtime.clinical.dates import MONTHS, CalendarDate
 from runtime.clinical.quantities import Dose
+from runtime.clinical.words import listed
 from runtime.sentences import sentences
 
 if TYPE_CHECKING:
@@ -48,7 +48,11 @@ _COVERS: Final[Mapping[str, frozenset[str]]] = {
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 _COUNTED_SPAN: Final = re.compile(r"\d\S* \w+")
 _NAME: Final = re.compile(r"[^\W\d_]+")
-_OPENING_WORDS: Final = 4
+_FULL_NAME: Final = re.compile(r"\b(?=([A-Z][a-z]+) ([A-Z][a-z]+)\b)")
+_CAPITALISED: Final = MONTHS.keys() | {
+    *listed("mr mrs ms dr prof today yesterday when since on in at and but client patient"),
+    *listed("sunday monday tuesday wednesday thursday friday saturday however then now also"),
+}
 _SENTENCES_APART: Final = 1000
 _ENOUGH_SHARED: Final = 2
 _ABOUT: Final = frozenset(("topic", "medication"))
@@ -113,18 +117,22 @@ class Evidence:
     def _find_other_clients(self, sentence: str, heads: Sequence[Passage]) -> Iterator[Finding]:
         """Find what is said of one client by name and rests on the records of another."""
         known = set(_NAME.findall(" ".join(f"{p.client_name} {p.text}" for p in heads).casefold()))
-        said = _NAME.findall(sentence)
-        folded = {name.casefold() for name in said}
+        folded = set(_NAME.findall(sentence.casefold()))
         for other in self.passages.values():
             names = set(_NAME.findall(other.client_name.casefold()))
             if names and names <= folded and not names <= known:
                 yield Finding("contradicted", ("person",))
-        for first, last in pairwise(said[:_OPENING_WORDS]):
-            both = {first.casefold(), last.casefold()}
-            if first[0].isupper() and last[0].isupper() and len(both & known) == 1:
-                owners = {n for p in heads for n in _NAME.findall(p.client_name.casefold())}
-                if both & owners:
-                    yield Finding("contradicted", ("person",))
+        owners = [_NAME.findall(p.client_name.casefold()) for p in heads]
+        for first, last in _FULL_NAME.findall(sentence):
+            named = (first.casefold(), last.casefold())
+            new = [name for name in named if name not in known and name not in _CAPITALISED]
+            if any(
+                (named[0] == own[0] and named[1] in new)
+                or (named[1] == own[-1] and named[0] in new)
+                for own in owners
+                if own
+            ):
+                yield Finding("contradicted", ("person",))
 
 
 def compare(said: Scene, known: Scene, heads: Sequence[Passage]) -> Iterator[Finding]:

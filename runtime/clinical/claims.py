@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, TypeAlias
 
-from runtime.clinical.dates import CalendarDate
+from runtime.clinical.dates import CalendarDate, read_date
 from runtime.clinical.lexicon import lexicon, prefixes
 from runtime.clinical.negation import negated_places
 from runtime.clinical.numbers import read_number
@@ -161,9 +161,19 @@ def _facts_at(
         ]
         plain = _read_word(words, place)
         yield from phrases or ([plain] if plain[1] else [])
+    elif began := _began(mention):
+        yield "date", began, len(mention.words)
     elif mention.kind != "person":
         for value in _single(mention.fact):
             yield mention.kind, value, len(mention.words)
+
+
+def _began(mention: Mention) -> CalendarDate | None:
+    """Return the date of `since 1 May`."""
+    if mention.kind != "span" or len(mention.words) == 1:
+        return None
+    found = read_date(mention.words, 1)
+    return found[0] if found else None
 
 
 def _read_word(words: Sequence[Word], place: int) -> tuple[str, str, int]:

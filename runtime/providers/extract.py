@@ -53,7 +53,7 @@ _ASKS_FOR_A_NUMBER: Final = re.compile(
 )
 _OWN_MARKER: Final = re.compile(r"\[\d+\]")
 _NAMED: Final = re.compile(
-    r"\b(?:is|was|are|were|does|did|do|has|had|have|can|could|will|would|should|about|of|for)"
+    r"\b(?i:is|was|are|were|does|did|do|has|had|have|can|could|will|would|should|about|of|for)"
     r" ([A-Z][a-z]{2,})\b|\b([A-Z][a-z]{2,})['’]s\b"
 )
 """A name where a person's stands: `Does Noa sleep?`, `Noa's sleep`. Hebrew has no capitals."""

@@ -98,6 +98,8 @@ def test_another_clients_name_does_not_go_with_this_ones_record(
     assert evidence.judge("Dan Levi sleeps badly.", [1]).verdict == "contradicted"
     assert evidence.judge("Noa Bar sleeps badly.", [1]).verdict == "supported"
     assert evidence.judge("Tal Bar sleeps badly.", [1]).verdict == "contradicted"
+    for opening in ("On 14 October Noa", "Today Noa", "Dr Bar's client"):
+        assert evidence.judge(f"{opening} sleeps badly.", [1]).verdict != "contradicted"
 
 
 def test_the_date_of_the_session_supports(judge: Callable[..., Verdict]) -> None:

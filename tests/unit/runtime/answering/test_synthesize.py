@@ -121,6 +121,27 @@ class TestModelsThatCannotBeTrusted:
         assert (written.text, written.citations) == (NOT_IN_RECORDS["en"], ())
         assert written.warnings == ("misquote_removed",)
 
+    async def test_what_its_note_contradicts_is_removed_and_the_rest_shown(
+        self, passages: list[Passage]
+    ) -> None:
+        written = await write(passages, "Sleeps badly [1]. She does not sleep badly [1].")
+        assert written.text == "Sleeps badly [1]."
+        assert written.warnings == ("unsupported_removed",)
+
+    async def test_where_all_was_contradicted_nothing_was_found(
+        self, passages: list[Passage]
+    ) -> None:
+        written = await write(passages, "נוטלת אסציטלופרם 30 מ״ג [2].", language="he")
+        assert (written.text, written.citations) == (NOT_IN_RECORDS["he"], ())
+        assert written.warnings == ("unsupported_removed",)
+
+    async def test_what_cannot_be_confirmed_is_shown_and_told_of(
+        self, passages: list[Passage]
+    ) -> None:
+        written = await write(passages, "She sleeps badly since 1 May 2019 [1].")
+        assert written.text == "She sleeps badly since 1 May 2019 [1]."
+        assert (written.warnings, written.citations[0].verified) == (("unverified",), False)
+
     async def test_a_claim_that_shares_no_word_with_what_it_cites_is_not_verified(
         self, passages: list[Passage]
     ) -> None:
@@ -197,6 +218,12 @@ class TestStream:
         model.hold_end.set()
         assert await anext(telling) == SentenceReady("\n- Takes 10 mg [2].")
         await telling.aclose()
+
+    async def test_what_its_note_contradicts_is_never_told(self, passages: list[Passage]) -> None:
+        said = "Sleeps badly [1]. She does not sleep badly [1]. Wakes at 3 [1]."
+        events = await tell(passages, FakeChatModel([said]))
+        told = [event.text for event in events if isinstance(event, SentenceReady)]
+        assert told == ["Sleeps badly [1].", " Wakes at 3 [1]."]
 
     async def test_a_misquote_is_withheld_and_its_layout_kept(
         self, passages: list[Passage]

@@ -25,6 +25,10 @@ def test_a_range_is_two_numbers() -> None:
     ]
 
 
+def test_since_when_is_a_date() -> None:
+    assert values("Pain since 1 May 2019.", "date") == values("Pain on 1 May 2019.", "date")
+
+
 def test_a_number_behind_hebrew_letters_is_read() -> None:
     assert values("נשואה ואם לשלושה ילדים.", "number") == ["3"]
 

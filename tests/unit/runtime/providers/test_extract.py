@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from runtime.messages import ChatDocument
 from runtime.providers.extract import (
+    LEAST_FIT,
+    LEAST_FIT_ACROSS,
     MOST_SENTENCES,
     SHORTLIST_TOKENS,
     choose,
+    names_another,
     shortlist,
 )
 from runtime.splitting import estimate_tokens
@@ -74,3 +77,30 @@ def test_a_question_for_a_number_prefers_a_sentence_with_one() -> None:
     for question, best in (("How much sertraline?", 2), ("כמה סרטרלין?", 2), ("Sertraline?", 1)):
         candidates = sorted(shortlist(question, texts), key=lambda found: found.marker)
         assert choose(question, candidates, [0.52, 0.5])[0].marker == best
+
+
+def test_between_two_languages_less_is_asked_of_a_sentence() -> None:
+    similarity = (LEAST_FIT + LEAST_FIT_ACROSS) / 2 / 0.7
+    for question, answers in (("איך השינה?", True), ("And now?", False)):
+        candidates = shortlist(question, documents("She naps."))
+        assert bool(choose(question, candidates, [similarity])) == answers
+
+
+def test_where_no_similarity_is_measured_words_decide() -> None:
+    for question, answers in (("Does she nap?", True), ("Any fever, cough or rash?", False)):
+        candidates = shortlist(question, documents("She naps."))
+        assert bool(choose(question, candidates, [0.9], measured=False)) == answers
+
+
+def test_a_question_of_somebody_else_is_none_of_these_passages() -> None:
+    told = [ChatDocument(1, "Dana Levi, plan", "Her brother Tom sleeps badly.")]
+    assert names_another("Does Michael sleep?", told)
+    assert names_another("How is Michael's sleep?", told)
+    for asked in ("Does Dana sleep?", "How is Tom's sleep?", "Does she sleep?", "Was it May?"):
+        assert not names_another(asked, told)
+    assert not names_another("Does Michael sleep?", [ChatDocument(1, "מיכאל לוי", "ישן רע")])
+
+
+def test_days_and_months_are_nobodys_names() -> None:
+    told = [ChatDocument(1, "Dana Levi", "Sleeps.")]
+    assert not names_another("What was said about Monday's session, and of December?", told)
