@@ -17,7 +17,7 @@ from runtime.logs import log_failure
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runtime.ports import Embedder
+    from runtime.embedding_spaces import EmbeddingSpaces
     from runtime.settings import Settings
     from runtime.storage.pool import Wake
 
@@ -34,11 +34,11 @@ class EmbeddingWorker:
     """Wakes on PostgreSQL's notification or on the sweep, and drains the queue."""
 
     def __init__(
-        self, settings: Settings, version: str, open_embedder: Callable[[Settings], Embedder]
+        self, settings: Settings, version: str, open_spaces: Callable[[Settings], EmbeddingSpaces]
     ) -> None:
         self._settings = settings
         self._version = version
-        self._open_embedder = open_embedder
+        self._open_spaces = open_spaces
         self._emit = assembly.open_telemetry(settings, metrics_directory(settings))
         self._work = asyncio.get_running_loop().create_task(self._run())
 
@@ -55,9 +55,9 @@ class EmbeddingWorker:
                 await asyncio.sleep(PAUSE_AFTER_ERROR_S)
 
     async def _serve_queue(self) -> None:
-        embedder = self._open_embedder(self._settings)
+        spaces = self._open_spaces(self._settings)
         async with (
-            assembly.open_embedding_queue(self._settings, self._emit, embedder) as queue,
+            assembly.open_embedding_queue(self._settings, self._emit, spaces) as queue,
             queue.notifications() as wake,
             asyncio.TaskGroup() as lanes,
         ):

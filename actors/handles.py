@@ -19,8 +19,8 @@ from runtime.resilience import circuit_messages, limit_board
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runtime.embedding_spaces import EmbeddingSpaces
     from runtime.messages import CircuitState
-    from runtime.ports import Embedder
     from runtime.resilience.circuit_messages import Snapshot
     from runtime.settings import Settings
 
@@ -35,14 +35,14 @@ ASK_TIMEOUT_S: Final = 3.0
 
 
 def ensure_embedding_worker(
-    settings: Settings, open_embedder: Callable[[Settings], Embedder]
+    settings: Settings, open_spaces: Callable[[Settings], EmbeddingSpaces]
 ) -> None:
     """Have exactly one embedding worker run with this code and these settings. Blocks.
 
     Raises: ActorUnavailable.
     """
     version = _version(settings)
-    _ensure(EMBEDDING_WORKER, EmbeddingWorker, (settings, version, open_embedder), version=version)
+    _ensure(EMBEDDING_WORKER, EmbeddingWorker, (settings, version, open_spaces), version=version)
 
 
 def ensure_circuit_breaker(settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """The job behind `pazpaz-agent backfill`: embeds what has no current embedding.
 
-It runs in the command's own process and asks the running application's `embedding` deployment.
+With a model, it brings that one in beside the old. It runs in the command's own process and asks
+the running application's `embedding` deployment.
 Queue and claims are in the database, so it may be killed anywhere and run beside the worker.
 """
 
@@ -10,7 +11,6 @@ import asyncio
 import logging
 import os
 import socket
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import ray
@@ -20,46 +20,93 @@ from ray.serve.exceptions import RayServeException
 from deployments.app import APPLICATION
 from deployments.commands.failure import CommandFailed
 from deployments.local import address_file
-from deployments.remote import open_remote_embedder
+from deployments.remote import open_remote_spaces
 from runtime import assembly
+from runtime.storage.workspace_models import WorkspaceModels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
-    from runtime.backfill import EmbedRecords
+    from runtime.embedding_run import Done
     from runtime.settings import Settings
-    from runtime.telemetry import Event
 
-HELD_ELSEWHERE_PAUSE_S: Final = 0.5
-"""How long to wait for the worker that holds all that is left, before looking again."""
 CONNECT_TIMEOUT_S: Final = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """Records that this process embedded, and those that it could not.
-
-    Those that `failed` are tried again later, by the application's worker too; but for the
-    `refused`, counted over all runs: the provider never embeds a text of theirs as it is.
-    """
-
-    embedded: int
-    failed: int
-    refused: int = 0
-
-
 def run(
-    settings: Settings, *, workspace_id: UUID | None, on_progress: Callable[[int, int], None]
+    settings: Settings,
+    *,
+    workspace_id: UUID | None,
+    reembed: str | None = None,
+    on_progress: Callable[[int, int], None],
 ) -> Done:
     """Embed until nothing is due, and return what this process did.
 
-    `on_progress` gets the records done, by whomever, and all that there were to do.
+    With `reembed`, bring in that model, which must be the configured one. `on_progress` gets the
+    records done, by whomever, and all that there were to do.
 
-    Raises: CommandFailed (no application runs), DatabaseUnavailable, StatementTimeout.
+    Raises: CommandFailed (no application runs, another model), DatabaseUnavailable,
+        StatementTimeout.
     """
+    if reembed is not None:
+        _require_configured(settings, reembed)
     _join_cluster(settings)
-    return asyncio.run(_embed_all(settings, workspace_id, on_progress))
+    return asyncio.run(
+        _embed_all(settings, workspace_id, reembed=reembed is not None, on_progress=on_progress)
+    )
+
+
+def conclude(settings: Settings, done: Done, *, reembed: bool) -> str:
+    """Return what a run has come to, in a sentence.
+
+    Raises: CommandFailed, where something is left to be done.
+    """
+    wrong = []
+    if done.failed:
+        wrong.append(
+            f"{done.failed} could not be embedded now; the application tries again. "
+            "Its log names the reason; so does: pazpaz-agent doctor --deep"
+        )
+    if done.elsewhere:
+        left = ", ".join(f"{workspace} ({key})" for workspace, key in done.elsewhere.items())
+        remedy = (
+            "Run this again when all their records can be embedded."
+            if reembed
+            else "Nothing embeds with that one: see AI_EMBEDDING_RETIRING, and backfill --reembed."
+        )
+        wrong.append(f"Still searched by another model: {left}. {remedy}")
+    if wrong:
+        raise CommandFailed(" ".join(wrong))
+    told = f"Nothing is left to embed now; this command took {done.embedded} records of it."
+    if reembed:
+        return f"{told} All are searched by {settings.embedding_space.key}."
+    return told
+
+
+async def forget(settings: Settings, model_key: str, workspace_id: UUID | None) -> int:
+    """Delete the vectors of a model wherever nothing is searched by them; return how many.
+
+    Raises: CommandFailed (it is the configured model), DatabaseUnavailable, StatementTimeout.
+    """
+    if model_key in (settings.embedding_space.key, settings.embedding_retiring):
+        raise CommandFailed(
+            f"{model_key} is configured: new records would have its vectors again. "
+            "Take it out of AI_EMBEDDING_PROVIDER and AI_EMBEDDING_RETIRING first."
+        )
+    async with assembly.open_storage(settings) as database:
+        models = WorkspaceModels(database)
+        wanted = [workspace_id] if workspace_id else await models.list_workspaces()
+        return sum([await models.forget(one, model_key) for one in wanted])
+
+
+def _require_configured(settings: Settings, model: str) -> None:
+    space = settings.embedding_space
+    if model not in (space.key, space.name):
+        raise CommandFailed(
+            f"The configured embedding model is {space.key}, not {model}. To bring in another, "
+            f"configure it, set AI_EMBEDDING_RETIRING={space.key}, and start the application again."
+        )
 
 
 def _join_cluster(settings: Settings) -> None:
@@ -94,33 +141,13 @@ def _read_address(settings: Settings) -> str | None:
 
 
 async def _embed_all(
-    settings: Settings, workspace_id: UUID | None, on_progress: Callable[[int, int], None]
+    settings: Settings,
+    workspace_id: UUID | None,
+    *,
+    reembed: bool,
+    on_progress: Callable[[int, int], None],
 ) -> Done:
-    def keep_quiet(_: Event) -> None:
-        """The progress bar says it; the calls are counted by the deployment."""
-
-    done = Done(embedded=0, failed=0)
-    embedder = open_remote_embedder(settings)
-    async with (
-        assembly.open_embedding_queue(settings, keep_quiet, embedder) as queue,
-        queue.notifications() as wake,
-    ):
-        wanted = [workspace_id] if workspace_id else await queue.list_workspaces()
-        for one in wanted:
-            await queue.enqueue_missing(one)
-        total = left = await _count_due(queue, wanted)
-        while left:
-            before = done
-            for one in wanted:
-                step = await queue.step(one)
-                done = Done(done.embedded + step.records - step.failed, done.failed + step.failed)
-            if done == before:
-                await wake.wait(HELD_ELSEWHERE_PAUSE_S)
-            left = await _count_due(queue, wanted)
-            on_progress(max(total - left, 0), total)
-        refused = sum([await queue.count_failed(one) for one in wanted])
-    return replace(done, refused=refused)
-
-
-async def _count_due(queue: EmbedRecords, workspaces: list[UUID]) -> int:
-    return sum([await queue.count_due(one) for one in workspaces])
+    async with assembly.open_embedding_run(
+        settings, open_remote_spaces(settings), reembed=reembed, on_progress=on_progress
+    ) as embedding_run:
+        return await embedding_run.run(workspace_id)

@@ -209,11 +209,29 @@ def backfill(
     workspace: Annotated[
         str | None, typer.Option(help="Only this practice: its UUID or name. Otherwise all.")
     ] = None,
+    reembed: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Bring in the configured model, named here: each practice is searched by it as "
+            "soon as all its records are embedded, and by its earlier one until then.",
+        ),
+    ] = None,
+    forget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Delete the vectors of an earlier model, by its key, of the practices that are "
+            "searched by another. Embeds nothing, and needs no application.",
+        ),
+    ] = None,
 ) -> None:
     """Embed what has no current embedding, through the running application.
 
     Stop it anywhere, run it again, and it goes on; two may run at once.
     """
+    import asyncio  # noqa: PLC0415
+
     from deployments.ingress import set_environment  # noqa: PLC0415
 
     set_environment()  # before Ray is imported, which reads it
@@ -223,14 +241,15 @@ def backfill(
 
     chosen = None if workspace is None else credentials.parse_workspace(workspace)
     settings, _ = load()
+    if forget is not None:
+        if reembed is not None:
+            raise typer.BadParameter("not together with --reembed", param_hint="--forget")
+        forgotten = asyncio.run(job.forget(settings, forget, chosen))
+        typer.echo(f"{forgotten} vectors of {forget} were deleted.")
+        return
     with loading.record_progress("Embedding") as show:
-        done = job.run(settings, workspace_id=chosen, on_progress=show)
-    typer.echo(f"Nothing is left to embed now; this command took {done.embedded} records of it.")
-    if done.failed:
-        reason = f"{done.failed} could not be embedded now; the application tries again."
-        raise CommandFailed(
-            f"{reason} Its log names the reason; so does: pazpaz-agent doctor --deep"
-        )
+        done = job.run(settings, workspace_id=chosen, reembed=reembed, on_progress=show)
+    typer.echo(job.conclude(settings, done, reembed=reembed is not None))
 
 
 key = typer.Typer(help="Make, list and revoke the API keys of a workspace.", no_args_is_help=True)

@@ -1,5 +1,7 @@
 """The `embedding` deployment: one provider's Embedder, asked through a handle.
 
+While workspaces are moved to another model, also the Embedder of the model they are moved from.
+
 Replicas of it are the only processes that hold the local model or the embedding vendor's client.
 """
 
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from actors.guards import open_guards
 from actors.node import metrics_directory
 from runtime import assembly, provider_assembly
+from runtime.errors import ProviderUnavailable
 from runtime.telemetry import request_id as current_request_id
 
 if TYPE_CHECKING:
@@ -25,26 +28,32 @@ long text on a busy core."""
 
 
 class EmbeddingDeployment:
-    """Translates handle calls into calls of the process's one Embedder."""
+    """Translates handle calls into calls of the process's Embedders, by their models' keys."""
 
     def __init__(self, settings: Settings) -> None:
         emit = assembly.open_telemetry(settings, metrics_directory(settings))
-        self._embedder = provider_assembly.make_embedder(
-            settings, emit, open_guards(settings, emit)
-        )
+        self._spaces = provider_assembly.make_spaces(settings, emit, open_guards(settings, emit))
 
     async def ping(self) -> None:
         """Answer, for whoever asks whether a replica is there."""
 
     async def embed_texts(
-        self, texts: list[str], input_type: InputType = "document", priority: Priority = "batch"
+        self,
+        texts: list[str],
+        input_type: InputType = "document",
+        priority: Priority = "batch",
+        model_key: str | None = None,
     ) -> Matrix:
         """Return float32 rows, shape `(n, dimensions)`, in the order given; for batch jobs.
+
+        They are of the configured model, where none is named.
 
         Raises: ProviderError.
         """
         timeout_s = BATCH_TIMEOUT_S + BATCH_TIMEOUT_PER_TEXT_S * len(texts)
-        vectors, _ = await self.embed(texts, input_type, priority, timeout_s, "-")
+        vectors, _ = await self.embed(
+            texts, input_type, priority, timeout_s, "-", model_key=model_key
+        )
         return vectors
 
     async def embed(
@@ -54,13 +63,21 @@ class EmbeddingDeployment:
         priority: Priority,
         timeout_s: float,
         request_id: str,
+        *,
+        model_key: str | None = None,
     ) -> tuple[np.ndarray, int]:
         """Return the rows, and the tokens that the provider counted; for RemoteEmbedder.
 
         Raises: ProviderError.
         """
         current_request_id.set(request_id)
-        embedded = await self._embedder.embed_texts(
+        embedder = self._spaces.for_workspace(model_key)
+        if embedder is None:
+            # Of another configuration, for the moment of a deployment: never another's vectors.
+            provider, _, name = str(model_key).partition(":")
+            reason = "This replica does not embed with it."
+            raise ProviderUnavailable(provider, name, "embed", reason, None)
+        embedded = await embedder.embed_texts(
             texts, input_type=input_type, timeout_s=timeout_s, priority=priority
         )
         return embedded.vectors, embedded.tokens

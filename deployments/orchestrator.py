@@ -13,7 +13,7 @@ from actors.handles import (
 )
 from actors.node import metrics_directory
 from deployments.api import build_api
-from deployments.remote import RemoteChat, RemoteEmbedder, open_remote_embedder
+from deployments.remote import RemoteChat, RemoteEmbedder, open_remote_spaces, remote_spaces
 from runtime import assembly, provider_assembly
 from runtime.health import CircuitProbe, ProcessProbe
 
@@ -32,12 +32,13 @@ class Orchestrator:
     def __init__(self, settings: Settings, embedding: Any, chat: Any) -> None:  # noqa: ANN401
         self._settings = settings
         self._emit = assembly.open_telemetry(settings, metrics_directory(settings))
-        self._embedder = RemoteEmbedder(embedding, provider_assembly.embedding_model(settings))
+        self._ping_embedding = RemoteEmbedder(embedding, settings.embedding_space).ping
+        self._spaces = remote_spaces(settings, embedding)
         self._chats = {
             provider: RemoteChat(chat, provider=provider, name=name)
             for provider, name in provider_assembly.chat_models(settings).items()
         }
-        ensure_embedding_worker(settings, open_remote_embedder)
+        ensure_embedding_worker(settings, open_remote_spaces)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Return the application; Serve calls this after the constructor, in the replica."""
@@ -50,7 +51,7 @@ class Orchestrator:
         probes = (
             ProcessProbe(
                 "embedding_replicas",
-                self._embedder.ping,
+                self._ping_embedding,
                 "degraded" if settings.text_search_fallback else "down",
             ),
             ProcessProbe(
@@ -62,6 +63,6 @@ class Orchestrator:
             ProcessProbe(PROVIDER_LIMITER, ping_limiter, "degraded"),
         )
         async with assembly.open_services(
-            settings, self._emit, self._embedder, self._chats, probes
+            settings, self._emit, self._spaces, self._chats, probes
         ) as services:
             yield services

@@ -15,6 +15,7 @@ from ray import serve
 
 from actors.boundary import call, stream
 from runtime import provider_assembly
+from runtime.embedding_spaces import EmbeddingSpaces
 from runtime.messages import Embedded
 from runtime.telemetry import request_id
 
@@ -49,7 +50,7 @@ class RemoteEmbedder:
 
     @property
     def model(self) -> EmbeddingModel:
-        """The vector space that the configuration names."""
+        """The vector space that its vectors are of."""
         return self._model
 
     async def ping(self) -> None:
@@ -84,6 +85,7 @@ class RemoteEmbedder:
                     priority,
                     _less_handback(remaining_s),
                     request_id.get(),
+                    model_key=self._model.key,
                 ),
                 actor="embedding",
                 timeout_s=remaining_s,
@@ -143,7 +145,14 @@ def _less_handback(timeout_s: float) -> float:
     return timeout_s - min(HANDBACK_S, timeout_s / 10)
 
 
-def open_remote_embedder(settings: Settings) -> RemoteEmbedder:
-    """Return the running application's Embedder, for an actor or a job outside of it. Blocks."""
-    handle = serve.get_deployment_handle("embedding", "ai")
-    return RemoteEmbedder(handle, provider_assembly.embedding_model(settings))
+def remote_spaces(settings: Settings, handle: Any) -> EmbeddingSpaces:  # noqa: ANN401
+    """Return the spaces that the `embedding` deployment serves."""
+    configured = RemoteEmbedder(handle, provider_assembly.embedding_model(settings))
+    if settings.retiring_space is None:
+        return EmbeddingSpaces(configured)
+    return EmbeddingSpaces(configured, RemoteEmbedder(handle, settings.retiring_space))
+
+
+def open_remote_spaces(settings: Settings) -> EmbeddingSpaces:
+    """Return the running application's spaces, for an actor or a job outside of it. Blocks."""
+    return remote_spaces(settings, serve.get_deployment_handle("embedding", "ai"))

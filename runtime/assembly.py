@@ -18,7 +18,7 @@ from runtime.answering.reuse import CachePolicy, Reuse
 from runtime.answering.search import Search
 from runtime.backfill import EmbedRecords
 from runtime.clock import SystemClock
-from runtime.embedding_spaces import EmbeddingSpaces
+from runtime.embedding_run import EmbeddingRun
 from runtime.health import ChatProbe, DatabaseProbe, EmbedderProbe, HealthCheck, IndexProbe
 from runtime.logs import configure_logging, log_sink
 from runtime.metrics import open_metrics
@@ -34,14 +34,16 @@ from runtime.storage.migrate import find_pending
 from runtime.storage.passages import PostgresPassageStore
 from runtime.storage.pool import Database, open_database
 from runtime.storage.records import PostgresRecordStore
+from runtime.storage.workspace_models import WorkspaceModels
 from runtime.storage.workspace_settings import PostgresWorkspaceSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
+    from runtime.embedding_spaces import EmbeddingSpaces
     from runtime.health import Probe, State
-    from runtime.ports import ChatModel, Embedder
+    from runtime.ports import ChatModel
     from runtime.settings import Secrets, Settings
     from runtime.telemetry import Emit, Event
 
@@ -115,7 +117,7 @@ async def open_storage(settings: Settings, *, must_answer: bool = True) -> Async
 async def open_services(
     settings: Settings,
     emit: Emit,
-    embedder: Embedder,
+    spaces: EmbeddingSpaces,
     chats: Mapping[str, ChatModel],
     others: Sequence[Probe] = (),
 ) -> AsyncIterator[Services]:
@@ -136,7 +138,7 @@ async def open_services(
         )
         ask = AnswerQuestion(
             search=Search(
-                spaces=EmbeddingSpaces(embedder),
+                spaces=spaces,
                 passages=PostgresPassageStore(database),
                 directory=PostgresClientDirectory(database),
                 chat=chain,
@@ -169,7 +171,7 @@ async def open_services(
         probes: tuple[Probe, ...] = (
             DatabaseProbe(database.check, pending),
             IndexProbe(EmbeddingJobs(database).count_backlog),
-            EmbedderProbe(embedder, without=without_embedding),
+            EmbedderProbe(spaces.configured, without=without_embedding),
             *(ChatProbe(chat, f"chat_{name}", without_chat) for name, chat in chats.items()),
             *others,
         )
@@ -198,14 +200,36 @@ def cache_policy(settings: Settings) -> CachePolicy:
 
 @asynccontextmanager
 async def open_embedding_queue(
-    settings: Settings, emit: Emit, embedder: Embedder
+    settings: Settings, emit: Emit, spaces: EmbeddingSpaces
 ) -> AsyncIterator[EmbedRecords]:
     """Open the queue of records to embed, for as long as the block runs.
 
     Raises: DatabaseUnavailable, UnsafeRole, MigrationError.
     """
     async with open_storage(settings) as database:
-        yield EmbedRecords(EmbeddingJobs(database), embedder, clock=SystemClock(), emit=emit)
+        yield EmbedRecords(EmbeddingJobs(database), spaces, clock=SystemClock(), emit=emit)
+
+
+@asynccontextmanager
+async def open_embedding_run(
+    settings: Settings,
+    spaces: EmbeddingSpaces,
+    *,
+    reembed: bool,
+    on_progress: Callable[[int, int], None],
+) -> AsyncIterator[EmbeddingRun]:
+    """Open a run of the command `backfill`, for as long as the block runs.
+
+    Raises: DatabaseUnavailable, UnsafeRole, MigrationError.
+    """
+
+    def keep_quiet(_: Event) -> None:
+        """The progress bar says it; the calls are counted by the deployment."""
+
+    async with open_storage(settings) as database:
+        jobs, models = EmbeddingJobs(database), WorkspaceModels(database)
+        queue = EmbedRecords(jobs, spaces, clock=SystemClock(), emit=keep_quiet)
+        yield EmbeddingRun(queue, models, spaces, reembed=reembed, on_progress=on_progress)
 
 
 def _budget(settings: Settings, emit: Emit) -> ContextBudget:

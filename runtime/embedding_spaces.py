@@ -19,6 +19,15 @@ class EmbeddingSpaces:
         self.configured = configured
         self._served = {each.model.key: each for each in (configured, *retiring)}
 
+    def for_records(self, key: str | None) -> tuple[Embedder, ...]:
+        """Return the embedders that a workspace's records need vectors of, its own space's first.
+
+        Besides the space they are found in, that is the configured one, which the workspace is on
+        its way to; mostly they are the same.
+        """
+        own = self.for_workspace(key)
+        return (self.configured,) if own in (None, self.configured) else (own, self.configured)
+
     def for_workspace(self, key: str | None) -> Embedder | None:
         """Return the embedder of this space, or None where nothing embeds in it any more.
 

@@ -358,6 +358,15 @@ class EmbeddingModel:
         """What is stored beside each vector, such as `cohere:embed-v4.0:1536`."""
         return f"{self.provider}:{self.name}:{self.dimensions}"
 
+    @classmethod
+    def from_key(cls, key: str) -> EmbeddingModel | None:
+        """Return the space of a key, None where it is none. A model's name may hold colons."""
+        provider, _, rest = key.partition(":")
+        name, _, dimensions = rest.rpartition(":")
+        if not (provider and name and dimensions.isdecimal()):
+            return None
+        return cls(provider, name, int(dimensions))
+
 
 @dataclass(frozen=True, slots=True)
 class Embedded:

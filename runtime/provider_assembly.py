@@ -6,14 +6,14 @@ the vendor's client. Called once at the start of a replica or a command.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from runtime.clock import SystemClock
 from runtime.coalescing import CoalescingEmbedder
+from runtime.embedding_spaces import EmbeddingSpaces
 from runtime.errors import ConfigurationError
 from runtime.measured import MeasuredChat, MeasuredEmbedder
-from runtime.messages import EmbeddingModel
 from runtime.provider_settings import circuit
 from runtime.providers import catalog, local
 from runtime.providers.catalog import LOCAL, PROVIDERS
@@ -31,7 +31,10 @@ from runtime.resilience.shared_limiter import SharedLimiters
 from runtime.settings import load_secrets
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runtime.errors import Operation
+    from runtime.messages import EmbeddingModel
     from runtime.ports import ChatModel, Embedder
     from runtime.resilience.shared_breaker import BreakerLink
     from runtime.resilience.shared_limiter import LimiterLink
@@ -72,9 +75,7 @@ def make_guards(
 
 def embedding_model(settings: Settings) -> EmbeddingModel:
     """Return the configured vector space, without loading anything."""
-    if settings.embedding_provider == LOCAL:
-        return local.MODEL
-    return _space(settings, settings.embedding_provider)
+    return settings.embedding_space
 
 
 def chat_models(settings: Settings) -> dict[str, str]:
@@ -92,16 +93,21 @@ def make_embedder(settings: Settings, emit: Emit, guards: Guards | None = None) 
 
     Raises: ConfigurationError.
     """
-    clock = SystemClock()
-    if settings.embedding_provider == LOCAL:
-        # Nothing to guard, and its engine gains nothing from batches.
-        return MeasuredEmbedder(local.LocalEmbedder(), emit=emit, clock=clock)
-    embedders = [
-        _make_embedder(settings, name, emit=emit, guards=guards)
-        for name in settings.embedding_providers
-    ]
-    embedder = embedders[0] if len(embedders) == 1 else FallbackEmbedder(embedders, clock=clock)
-    return embedder if guards is None else CoalescingEmbedder(embedder, clock=clock)
+    space = settings.embedding_space
+    spaces = [replace(space, provider=name) for name in settings.embedding_providers]
+    return _make_chain(settings, spaces, emit=emit, guards=guards)
+
+
+def make_spaces(settings: Settings, emit: Emit, guards: Guards | None = None) -> EmbeddingSpaces:
+    """Return the configured Embedder, and that of the space being left, if there is one.
+
+    Raises: ConfigurationError.
+    """
+    configured = make_embedder(settings, emit, guards)
+    if settings.retiring_space is None:
+        return EmbeddingSpaces(configured)
+    retiring = _make_chain(settings, [settings.retiring_space], emit=emit, guards=guards)
+    return EmbeddingSpaces(configured, retiring)
 
 
 def make_chats(
@@ -117,14 +123,31 @@ def make_chats(
     }
 
 
-def _make_embedder(settings: Settings, name: str, *, emit: Emit, guards: Guards | None) -> Embedder:
+def _make_chain(
+    settings: Settings, spaces: Sequence[EmbeddingModel], *, emit: Emit, guards: Guards | None
+) -> Embedder:
+    """Return an Embedder in the first space, with the others' providers to fall back on."""
+    clock = SystemClock()
+    if spaces[0].provider == LOCAL:
+        # Nothing to guard, and its engine gains nothing from batches.
+        return MeasuredEmbedder(local.LocalEmbedder(), emit=emit, clock=clock)
+    embedders = [_make_embedder(settings, each, emit=emit, guards=guards) for each in spaces]
+    embedder = embedders[0] if len(embedders) == 1 else FallbackEmbedder(embedders, clock=clock)
+    return embedder if guards is None else CoalescingEmbedder(embedder, clock=clock)
+
+
+def _make_embedder(
+    settings: Settings, space: EmbeddingModel, *, emit: Emit, guards: Guards | None
+) -> Embedder:
+    name = space.provider
     module = catalog.embedding_module(name)
     http = open_http(settings.providers[name].embed_timeout_seconds)
-    vendor = module.make_embedder(_options(settings, name, "embed"), http)
+    options = _options(settings, name, model=space.name, dimensions=space.dimensions)
+    vendor = module.make_embedder(options, http)
     embedder: Embedder = MeasuredEmbedder(vendor, emit=emit, clock=SystemClock())
     if guards is None:
         return embedder
-    guard = _guard(settings, name, "embed", guards=guards, emit=emit)
+    guard = _guard(settings, name, "embed", model=space.name, guards=guards, emit=emit)
     return GuardedEmbedder(embedder, guard, texts_per_call=module.TEXTS_PER_CALL)
 
 
@@ -135,47 +158,40 @@ def _make_chat(
     if name == LOCAL:
         return MeasuredChat(local.ExtractiveChatModel(embedder), emit=emit, clock=clock)
     http = open_http(settings.providers[name].chat_timeout_seconds)
-    vendor = catalog.chat_module(name).make_chat(_options(settings, name, "chat"), http)
+    options = _options(settings, name, model=str(settings.providers[name].chat_model))
+    vendor = catalog.chat_module(name).make_chat(options, http)
     model: ChatModel = MeasuredChat(BoundedChat(vendor), emit=emit, clock=clock)
     if guards is None:
         return model
-    return GuardedChat(model, _guard(settings, name, "chat", guards=guards, emit=emit))
+    guard = _guard(settings, name, "chat", model=model.name, guards=guards, emit=emit)
+    return GuardedChat(model, guard)
 
 
-def _space(settings: Settings, name: str) -> EmbeddingModel:
-    model = str(settings.providers[name].embed_model)
-    embedding = PROVIDERS[name].embedding
-    own = {} if embedding is None else embedding.own_dimensions
-    return EmbeddingModel(name, model, own.get(model, settings.embedding_dimensions))
-
-
-def _options(settings: Settings, name: str, operation: Operation) -> ProviderOptions:
+def _options(settings: Settings, name: str, *, model: str, dimensions: int = 0) -> ProviderOptions:
     key = load_secrets().key_of(name)
     if key is None and PROVIDERS[name].is_key_required:
         reason = "is not set where its provider is called."
         raise ConfigurationError(PROVIDERS[name].key, reason, "Set it on every node.")
     given = settings.providers[name]
-    embeds = operation == "embed"
     return ProviderOptions(
         provider=name,
-        model=str(given.embed_model if embeds else given.chat_model),
+        model=model,
         base_url=given.base_url,
         api_key=key,
         api_version=given.api_version,
-        dimensions=_space(settings, name).dimensions if embeds else 0,
+        dimensions=dimensions,
         clock=SystemClock(),
     )
 
 
 def _guard(
-    settings: Settings, name: str, operation: Operation, *, guards: Guards, emit: Emit
+    settings: Settings, name: str, operation: Operation, *, model: str, guards: Guards, emit: Emit
 ) -> GuardedCall:
     embeds = operation == "embed"
-    given = settings.providers[name]
     key = circuit(name, operation)
     return GuardedCall(
         name,
-        str(given.embed_model if embeds else given.chat_model),
+        model,
         operation=operation,
         policy=RetryPolicy(
             max_retries=settings.embed_max_retries if embeds else settings.chat_max_retries,

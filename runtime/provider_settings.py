@@ -7,13 +7,26 @@ catalogue alone, so that a new provider needs no line here.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runtime.environment import describe, read_variables
 from runtime.errors import Operation
-from runtime.messages import Limits
-from runtime.providers.catalog import UNKNOWN_WINDOW_TOKENS, Chat, Embedding, Provider
+from runtime.messages import EmbeddingModel, Limits
+from runtime.providers.catalog import (
+    LOCAL,
+    LOCAL_SPACE,
+    PROVIDERS,
+    UNKNOWN_WINDOW_TOKENS,
+    Chat,
+    Embedding,
+    Provider,
+)
+
+FEWEST_DIMENSIONS: Final = 64
+MOST_DIMENSIONS: Final = 4000
+"""Source: the contract; pgvector indexes no more."""
 
 
 class ProviderSettings(BaseModel):
@@ -88,6 +101,34 @@ def read_provider(provider: Provider, overrides: Mapping[str, object]) -> Provid
     except ValidationError as error:
         names = {field: variable for variable, field in variables.items()}
         raise describe(error, names) from None
+
+
+def space_of(provider: Provider, given: ProviderSettings, *, asked: int) -> EmbeddingModel:
+    """Return the vector space that a provider embeds in, `asked` for so many dimensions."""
+    name = str(given.embed_model)
+    own = {} if provider.embedding is None else provider.embedding.own_dimensions
+    return EmbeddingModel(provider.name, name, own.get(name, asked))
+
+
+def require_space(key: str) -> None:
+    """Return if something can embed in the space of this key, whose provider is known.
+
+    Raises: ValueError.
+    """
+    space = EmbeddingModel.from_key(key)
+    if space is None or not FEWEST_DIMENSIONS <= space.dimensions <= MOST_DIMENSIONS:
+        msg = "must be a model's key, such as cohere:embed-v4.0:1536; doctor names those in use"
+        raise ValueError(msg)
+    if space.provider == LOCAL:
+        if space != LOCAL_SPACE:
+            msg = f"must be {LOCAL_SPACE.key}: no other built-in model is there any more"
+            raise ValueError(msg)
+        return
+    embedding = PROVIDERS[space.provider].embedding
+    own = None if embedding is None else embedding.own_dimensions.get(space.name)
+    if own not in (None, space.dimensions):
+        msg = f"must end in {own}, which is how many dimensions that model has"
+        raise ValueError(msg)
 
 
 def _defaults(provider: Provider) -> dict[str, object]:

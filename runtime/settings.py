@@ -26,9 +26,18 @@ from pydantic_settings import NoDecode
 
 from runtime.environment import Environment, read, read_variables
 from runtime.errors import ConfigurationError
-from runtime.messages import Limits
-from runtime.provider_settings import ProviderSettings, circuit, read_provider, variables_of
-from runtime.providers.catalog import LOCAL, PROVIDERS, Provider
+from runtime.messages import EmbeddingModel, Limits
+from runtime.provider_settings import (
+    FEWEST_DIMENSIONS,
+    MOST_DIMENSIONS,
+    ProviderSettings,
+    circuit,
+    read_provider,
+    require_space,
+    space_of,
+    variables_of,
+)
+from runtime.providers.catalog import LOCAL, LOCAL_SPACE, PROVIDERS, Provider
 
 JwtAlgorithm = Literal["HS256", "RS256", "ES256", "EdDSA"]
 
@@ -101,7 +110,11 @@ class Settings(Environment):
     chat_fallbacks: Names = Field((), alias="AI_CHAT_FALLBACKS")
     chat_split: Annotated[tuple[tuple[str, int], ...], NoDecode] = Field((), alias="AI_CHAT_SPLIT")
     """Weights of an A/B trial's arms, such as `cohere=90,openai=10`."""
-    embedding_dimensions: int = Field(1536, alias="AI_EMBEDDING_DIMENSIONS", ge=64, le=4000)
+    embedding_dimensions: int = Field(
+        1536, alias="AI_EMBEDDING_DIMENSIONS", ge=FEWEST_DIMENSIONS, le=MOST_DIMENSIONS
+    )
+    embedding_retiring: str = Field("", alias="AI_EMBEDDING_RETIRING")
+    """The key of the vector space that workspaces are being moved from, empty for none."""
     embed_max_retries: int = Field(3, alias="AI_EMBED_MAX_RETRIES", ge=0, le=10)
     chat_max_retries: int = Field(2, alias="AI_CHAT_MAX_RETRIES", ge=0, le=10)
     retry_total_wait_s: float = Field(60, alias="AI_RETRY_TOTAL_WAIT_SECONDS", ge=0, le=600)
@@ -157,6 +170,14 @@ class Settings(Environment):
             "chat" if info.field_name == "chat_provider" else "embedding"
         )
         return _require_known(value, kind)
+
+    @field_validator("embedding_retiring")
+    @classmethod
+    def _served_space(cls, value: str) -> str:
+        if value:
+            _require_known(value.partition(":")[0], "embedding")
+            require_space(value)
+        return value
 
     @field_validator("embedding_fallbacks")
     @classmethod
@@ -214,11 +235,25 @@ class Settings(Environment):
         """The chosen embedding provider, then the fallbacks."""
         return tuple(dict.fromkeys((self.embedding_provider, *self.embedding_fallbacks)))
 
+    @property
+    def embedding_space(self) -> EmbeddingModel:
+        """The configured vector space: that of new workspaces, and what re-embedding brings in."""
+        if self.embedding_provider == LOCAL:
+            return LOCAL_SPACE
+        name = self.embedding_provider
+        return space_of(PROVIDERS[name], self.providers[name], asked=self.embedding_dimensions)
+
+    @property
+    def retiring_space(self) -> EmbeddingModel | None:
+        """The vector space that workspaces are being moved from, if any."""
+        return EmbeddingModel.from_key(self.embedding_retiring)
+
     def limits(self) -> dict[str, Limits]:
         """Return what each circuit in use may send in a minute, by names like `cohere_chat`."""
+        retiring = self.retiring_space
         embed = {
             circuit(name, "embed"): self.providers[name].embed_limits
-            for name in self.embedding_providers
+            for name in (*self.embedding_providers, *([retiring.provider] if retiring else []))
             if name in self.providers
         }
         chat = {
@@ -248,6 +283,8 @@ def load(overrides: Mapping[str, object] = MappingProxyType({})) -> tuple[Settin
     # All are read, so that a wrong value stops the start whether or not its provider is in use.
     every = {name: read_provider(provider, overrides) for name, provider in PROVIDERS.items()}
     in_use = {*settings.embedding_providers, *settings.chat_providers}
+    if retiring := settings.retiring_space:
+        in_use.add(retiring.provider)
     providers = {name: values for name, values in every.items() if name in in_use}
     settings = settings.model_copy(update={"providers": providers})
     _require_complete(settings, secrets)
@@ -305,6 +342,10 @@ def _require_complete(settings: Settings, secrets: Secrets) -> None:
         if name in settings.chat_providers and given.chat_model is None:
             _refuse_unset(names["chat_model"], name)
     _require_one_vector_space(settings)
+    if settings.embedding_retiring == settings.embedding_space.key:
+        reason = "names the model that is configured: nothing is being moved from it."
+        remedy = "Name the model of before, or unset it when no workspace is left on that one."
+        raise ConfigurationError("AI_EMBEDDING_RETIRING", reason, remedy)
     if "HS256" not in settings.jwt_algorithms and settings.jwt_jwks is None:
         reason = "is not set, but AI_JWT_ALGORITHMS names a public-key algorithm."
         remedy = "Set it to the URL or file of the key set."

@@ -6,7 +6,7 @@ It costs nothing unless it is asked to look deep: then it makes one short call o
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -24,6 +24,7 @@ from runtime.health import ChatProbe, EmbedderProbe, HealthCheck
 from runtime.metrics import NoMetrics
 from runtime.settings import Secrets, Settings, load
 from runtime.storage.migrate import find_pending
+from runtime.storage.workspace_models import WorkspaceModels
 
 HTTP_PORT: Final = 8000
 _PROBE_TIMEOUT_S: Final = 2.0
@@ -46,7 +47,7 @@ async def examine(*, deep: bool) -> list[Finding]:
         return [Finding("configuration", good=False, detail=str(error))]
     findings = [Finding("configuration", good=True, detail="every setting is valid")]
     findings.append(_look_at_credentials(settings, secrets))
-    findings.append(await _look_at_database(settings, secrets))
+    findings += await _look_at_database(settings, secrets)
     findings += await _look_at_providers(settings, deep=deep)
     findings.append(_look_at_http_port())
     if settings.metrics_enabled:
@@ -64,20 +65,39 @@ def _look_at_credentials(settings: Settings, secrets: Secrets) -> Finding:
     return Finding("credentials", good=True, detail=detail)
 
 
-async def _look_at_database(settings: Settings, secrets: Secrets) -> Finding:
+async def _look_at_database(settings: Settings, secrets: Secrets) -> list[Finding]:
     name = "database"
     kind = "embedded PostgreSQL" if secrets.database_url is None else "DATABASE_URL"
     try:
         # Opening it makes sure of the role and of row-level security.
         async with assembly.open_storage(settings) as database:
             pending = await find_pending(database)
+            models = {} if pending else await WorkspaceModels(database).count()
     except AIAgentError as error:
-        return Finding(name, good=False, detail=str(error))
+        return [Finding(name, good=False, detail=str(error))]
     if pending:
         detail = f"{len(pending)} migrations are not applied. Run: pazpaz-agent migrate"
-        return Finding(name, good=False, detail=detail)
+        return [Finding(name, good=False, detail=detail)]
     detail = f"{kind}: reachable, schema up to date, role safe, row-level security forced"
-    return Finding(name, good=True, detail=detail)
+    return [Finding(name, good=True, detail=detail), look_at_vectors(settings, models)]
+
+
+def look_at_vectors(settings: Settings, models: Mapping[str, int]) -> Finding:
+    """Return whether every workspace can be searched by meaning: `models` counts them by model."""
+    configured, retiring = settings.embedding_space.key, settings.embedding_retiring
+    mend = f"run: pazpaz-agent backfill --reembed {configured}"
+    earlier = {key: count for key, count in models.items() if key != configured}
+    if not earlier:
+        return Finding("vectors", good=True, detail=f"every workspace's are of {configured}")
+    counts = ", ".join(f"{count} of {key}" for key, count in earlier.items())
+    if set(earlier) == {retiring}:
+        detail = f"{counts}, which is retiring; to go on, {mend}"
+        return Finding("vectors", good=True, detail=detail)
+    detail = (
+        f"workspaces by earlier models: {counts}. Where that is not AI_EMBEDDING_RETIRING, "
+        f"they are searched by words alone: set it, or {mend}"
+    )
+    return Finding("vectors", good=False, detail=detail)
 
 
 async def _look_at_providers(settings: Settings, *, deep: bool) -> list[Finding]:

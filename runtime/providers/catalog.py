@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from runtime.messages import Limits
+from runtime.messages import EmbeddingModel, Limits
 
 if TYPE_CHECKING:
     import httpx
@@ -97,6 +97,8 @@ class ChatModule(Protocol):
 
 LOCAL: Final = "local"
 """The built-in pair: no vendor, no key, no limits; `assembly.py` makes it."""
+LOCAL_SPACE: Final = EmbeddingModel(LOCAL, "multilingual-e5-small-q4", 384)
+"""What its vectors are of; `local.py` says what would make it another."""
 
 PROVIDERS: Final[dict[str, Provider]] = {
     provider.name: provider

@@ -29,7 +29,6 @@ from runtime.messages import (
     ChatReply,
     ChatRequest,
     Embedded,
-    EmbeddingModel,
     InputType,
     Matrix,
     Priority,
@@ -39,9 +38,10 @@ from runtime.messages import (
 from runtime.phrases import NOT_IN_RECORDS
 from runtime.ports import Embedder
 from runtime.providers import extract
+from runtime.providers.catalog import LOCAL_SPACE
 from runtime.splitting import estimate_tokens
 
-MODEL: Final = EmbeddingModel("local", "multilingual-e5-small-q4", 384)
+MODEL: Final = LOCAL_SPACE
 
 CENTRED_SHARE: Final = 0.8
 """How much of its language's mean vector is taken from each vector.

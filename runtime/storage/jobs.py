@@ -128,11 +128,13 @@ class EmbeddingJobs:
         async with self._database.workspace(workspace_id) as connection:
             jobs: dict[RecordKey, list[int]] = {}
             attempts: dict[RecordKey, int] = {}
+            model_key: str | None = None
             for row in await connection.fetch(QUERIES["claim_jobs"], limit):
                 record = RecordKey(cast("RecordType", row["record_type"]), row["record_id"])
                 jobs.setdefault(record, []).append(row["id"])
                 attempts[record] = max(attempts.get(record, 0), row["attempts"])
-            yield Claim(connection, jobs, attempts)
+                model_key = row["model"]
+            yield Claim(connection, jobs, attempts, model_key=model_key)
 
     def notifications(self) -> AbstractAsyncContextManager[Wake]:
         """Listen for new jobs; behind PgBouncer in transaction mode none is ever heard.
@@ -150,10 +152,14 @@ class Claim:
         connection: Connection,
         jobs: dict[RecordKey, list[int]],
         attempts: dict[RecordKey, int],
+        *,
+        model_key: str | None,
     ) -> None:
         self._connection = connection
         self._jobs = jobs
         self._attempts = attempts
+        self.model_key = model_key
+        """Of the model that the workspace was searched by when the claim was made."""
         self._deleting: set[RecordKey] = set()
 
     @property
@@ -203,6 +209,23 @@ class Claim:
             if rows:
                 columns = map(list, zip(*rows, strict=True))
                 await self._connection.execute(QUERIES["store_failures"], model.key, *columns)
+
+    async def adopt_model(self, model: EmbeddingModel) -> None:
+        """Have the workspace searched by this model, of which vectors were stored, if by none yet.
+
+        To be called last before `confirm_model`: two first claims wait here for each other's end.
+        """
+        await self._connection.execute(QUERIES["adopt_model"], model.key)
+
+    async def confirm_model(self, filled: Collection[str]) -> bool:
+        """Say whether the records have their vectors, those of `filled` models, where they count.
+
+        They do not where the workspace was switched to another model meanwhile, or is just being:
+        then nobody may complete them who filled only the old one. The answer holds until the
+        claim ends.
+        """
+        rows = await self._connection.fetch(QUERIES["confirm_model"])
+        return any(row["embedding_model"] in {self.model_key, *filled} for row in rows)
 
     async def complete(self, records: Collection[RecordKey]) -> None:
         """Take these records off the queue, unless one is being deleted just now.

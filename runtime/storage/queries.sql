@@ -404,13 +404,15 @@ WHERE run_after <= now();
 
 -- claim_jobs --
 -- Take up to $1 due jobs of this workspace for as long as the transaction lives. The row locks keep
--- two workers off one job, the advisory locks off two jobs of one record.
+-- two workers off one job, the advisory locks off two jobs of one record. With each comes the model
+-- that the workspace is searched by.
 WITH due AS MATERIALIZED (
     SELECT id, record_type, record_id, attempts, priority FROM embedding_jobs
     WHERE run_after <= now()
     ORDER BY priority, id LIMIT $1 FOR UPDATE SKIP LOCKED
 )
-SELECT id, record_type, record_id, attempts FROM due
+SELECT id, record_type, record_id, attempts, (SELECT embedding_model FROM workspaces) AS model
+FROM due
 WHERE pg_try_advisory_xact_lock(
     hashtextextended(concat(current_workspace(), record_type, record_id), 0))
 ORDER BY priority, id;
@@ -535,43 +537,59 @@ WHERE id = ANY ($1::bigint[]);
 -- Queue, as bulk work, each record that has a text without current vectors of the model, one not
 -- known to have failed, and no job. Two of these at once may queue a record twice: the second job
 -- finds its vectors there.
-WITH missing AS (
-    SELECT 'client' AS record_type, c.id AS record_id FROM clients c
-    WHERE EXISTS (
-        SELECT FROM (VALUES ('medical_history', c.medical_history), ('notes', c.notes))
-            AS f (name, text)
-        WHERE f.text ~ '\S' AND NOT EXISTS (
-            SELECT FROM client_vectors v
-            WHERE v.client_id = c.id AND v.embedding_model = $1 AND v.field_name = f.name
-                AND v.part = 0 AND v.content_hash = sha256(convert_to(f.text, 'UTF8')))
-        AND NOT EXISTS (
-            SELECT FROM embedding_failures e
-            WHERE e.record_id = c.id AND e.embedding_model = $1
-                AND e.field_name = f.name::record_field
-                AND e.content_hash = sha256(convert_to(f.text, 'UTF8'))))
-    UNION ALL
-    SELECT 'session', s.id FROM sessions s
-    WHERE EXISTS (
-        SELECT FROM (VALUES ('subjective', s.subjective), ('objective', s.objective),
-            ('assessment', s.assessment), ('plan', s.plan)) AS f (name, text)
-        WHERE f.text ~ '\S' AND NOT EXISTS (
-            SELECT FROM session_vectors v
-            WHERE v.session_id = s.id AND v.embedding_model = $1 AND v.field_name = f.name
-                AND v.part = 0 AND v.content_hash = sha256(convert_to(f.text, 'UTF8')))
-        AND NOT EXISTS (
-            SELECT FROM embedding_failures e
-            WHERE e.record_id = s.id AND e.embedding_model = $1
-                AND e.field_name = f.name::record_field
-                AND e.content_hash = sha256(convert_to(f.text, 'UTF8'))))
-), queued AS (
+WITH queued AS (
     INSERT INTO embedding_jobs (workspace_id, record_type, record_id, priority)
-    SELECT current_workspace(), m.record_type, m.record_id, 1 FROM missing m
+    SELECT current_workspace(), m.record_type, m.record_id, 1 FROM records_without_vectors($1) m
     WHERE NOT EXISTS (
         SELECT FROM embedding_jobs j
         WHERE j.record_type = m.record_type AND j.record_id = m.record_id)
     RETURNING 1
 )
 SELECT count(*) FROM queued;
+
+-- --- Which model a workspace is searched by ---------------------------------------------------
+
+-- read_model --
+-- The model that the workspace is searched by; NULL before its first vectors.
+SELECT embedding_model FROM workspaces;
+
+-- adopt_model --
+-- Have a workspace without a model searched by this one, whose vectors are its first.
+UPDATE workspaces SET embedding_model = $1 WHERE embedding_model IS NULL;
+
+-- confirm_model --
+-- The model as it now is, and stays until this transaction ends. No row while it is being changed:
+-- to wait for that would hold up a claim.
+SELECT embedding_model FROM workspaces FOR SHARE SKIP LOCKED;
+
+-- hold_model --
+-- Wait for the claims that are just ending, and let none end before this transaction does.
+SELECT embedding_model FROM workspaces FOR NO KEY UPDATE;
+
+-- switch_model --
+-- Have the workspace searched by this model if none of its records lacks current vectors of it. A
+-- statement after hold_model: it sees what the claims have stored that that one waited for.
+UPDATE workspaces SET embedding_model = $1
+WHERE embedding_model <> $1 AND NOT EXISTS (SELECT FROM records_without_vectors($1));
+
+-- keep_model --
+-- The model as it is, and stays until this transaction ends.
+SELECT embedding_model FROM workspaces FOR SHARE;
+
+-- forget_vectors --
+-- Delete what is known by this model, failures included; the number of vectors is returned.
+WITH failures AS (
+    DELETE FROM embedding_failures WHERE embedding_model = $1
+), of_sessions AS (
+    DELETE FROM session_vectors WHERE embedding_model = $1 RETURNING 1
+), of_clients AS (
+    DELETE FROM client_vectors WHERE embedding_model = $1 RETURNING 1
+)
+SELECT (SELECT count(*) FROM of_sessions) + (SELECT count(*) FROM of_clients);
+
+-- count_models --
+-- How many workspaces are searched by each model.
+SELECT model, count(*) AS workspaces FROM workspace_models() AS model GROUP BY model ORDER BY model;
 
 -- --- API keys ---------------------------------------------------------------------------------
 
@@ -618,13 +636,13 @@ RETURNING settings;
 -- What is known as a question begins, in one snapshot, and the answer to the same one ($1), if any
 -- that nothing was written against since.
 SELECT pg_current_snapshot()::text AS as_of, server_run() AS server_run,
-    w.settings, to_jsonb(w) ->> 'embedding_model' AS embedding_model,
+    w.settings, w.embedding_model,
     a.id, a.query_text, a.response, a.expires_at <= now() AS expired
 FROM (SELECT) AS asked
 LEFT JOIN workspaces w ON true
 LEFT JOIN ai_query_cache a ON a.exact_key = $1 AND a.server_run = server_run()
     AND a.created_at > now() - interval '7 days'
-    AND a.embedding_model = coalesce(to_jsonb(w) ->> 'embedding_model', a.embedding_model)
+    AND a.embedding_model = coalesce(w.embedding_model, a.embedding_model)
     AND is_unchanged(a.as_of, a.clients, a.by_name);
 
 -- recall_similar_answers --
@@ -641,7 +659,7 @@ WITH near AS MATERIALIZED (
 SELECT a.id, a.query_text, a.response, a.expires_at <= now() AS expired, n.distance
 FROM near n JOIN ai_query_cache a USING (id) JOIN workspaces w ON true
 WHERE a.server_run = server_run() AND a.created_at > now() - interval '7 days'
-    AND a.embedding_model = coalesce(to_jsonb(w) ->> 'embedding_model', a.embedding_model)
+    AND a.embedding_model = coalesce(w.embedding_model, a.embedding_model)
     AND is_unchanged(a.as_of, a.clients, a.by_name)
 ORDER BY n.distance, a.id LIMIT $5;
 
@@ -662,7 +680,7 @@ WITH foreign_changes AS (
 ), outdated AS (
     SELECT a.id FROM ai_query_cache a CROSS JOIN workspaces w
     WHERE a.server_run <> server_run() OR a.created_at <= now() - interval '7 days'
-        OR a.embedding_model <> to_jsonb(w) ->> 'embedding_model'
+        OR a.embedding_model <> w.embedding_model
         OR NOT is_unchanged(a.as_of, a.clients, a.by_name)
     FOR UPDATE OF a SKIP LOCKED
 )
@@ -677,7 +695,7 @@ INSERT INTO ai_query_cache (workspace_id, exact_key, partition_key, query_text, 
 SELECT w.id, $1, $2, $3, $4, now() + $5::float8 * interval '1 second',
     $6, $7, $8::text::pg_snapshot, $9, $10, $11
 FROM workspaces w
-WHERE $9::text = server_run() AND $10::text = coalesce(to_jsonb(w) ->> 'embedding_model', $10)
+WHERE $9::text = server_run() AND $10::text = coalesce(w.embedding_model, $10)
     AND is_unchanged($8::text::pg_snapshot, $6, $7)
 ON CONFLICT (workspace_id, exact_key) DO UPDATE SET
     partition_key = excluded.partition_key, query_text = excluded.query_text,

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from runtime import assembly, provider_assembly
+from runtime.embedding_spaces import EmbeddingSpaces
 from runtime.errors import ConfigurationError, DatabaseUnavailable
 from runtime.health import ComponentHealth, ProcessProbe
 from runtime.messages import Client, Question
@@ -45,11 +46,13 @@ async def test_what_is_written_embedded_and_asked_goes_through_one_process() -> 
     embedder = FakeEmbedder()
     replicas = [ProcessProbe("chat_replicas", answer_ping)]
     async with assembly.open_services(
-        settings, nothing, embedder, {"local": FakeChatModel()}, replicas
+        settings, nothing, EmbeddingSpaces(embedder), {"local": FakeChatModel()}, replicas
     ) as services:
         client = Client(uuid4(), "Noa", notes="She plays the cello in a quartet.")
         await services.records.put_client(workspace_id, client)
-        async with assembly.open_embedding_queue(settings, events.append, embedder) as queue:
+        async with assembly.open_embedding_queue(
+            settings, events.append, EmbeddingSpaces(embedder)
+        ) as queue:
             await queue.step(workspace_id)
         question = Question("She plays the cello in a quartet?", min_similarity=0)
         answer = await services.ask(workspace_id, question, deadline_s=10)
@@ -67,7 +70,7 @@ async def test_a_replica_starts_before_its_database_and_says_so(
     monkeypatch.setenv("DATABASE_URL", f"postgresql://x@/x?host={tmp_path}")
     settings, _ = load()
     async with assembly.open_services(
-        settings, nothing, FakeEmbedder(), {"local": FakeChatModel()}
+        settings, nothing, EmbeddingSpaces(FakeEmbedder()), {"local": FakeChatModel()}
     ) as services:
         assert (await services.health.report()).status == "down"
         with pytest.raises(DatabaseUnavailable):

@@ -215,7 +215,6 @@ async def test_vectors_that_go_end_the_answers_of_their_client(
 
 async def switch_model(superuser: asyncpg.Connection, model: str | None) -> None:
     """Search our workspace by another model from now on."""
-    await superuser.execute("ALTER TABLE workspaces ADD COLUMN IF NOT EXISTS embedding_model text")
     await superuser.execute("UPDATE workspaces SET embedding_model = $1 WHERE id = $2", model, OURS)
 
 

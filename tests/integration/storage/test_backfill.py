@@ -19,8 +19,10 @@ import asyncpg
 import numpy as np
 import pytest
 
-from runtime.backfill import BATCH_RECORDS, MALFORMED_ATTEMPTS, EmbedRecords, drain
+from runtime.backfill import BATCH_RECORDS, EmbedRecords, drain
 from runtime.clock import ManualClock
+from runtime.embedding_attempt import MALFORMED_ATTEMPTS
+from runtime.embedding_spaces import EmbeddingSpaces
 from runtime.errors import (
     ActorUnavailable,
     BadProviderResponse,
@@ -134,7 +136,7 @@ def make_queue(
     jobs: EmbeddingJobs, embedder: FakeEmbedder, events: list[Event] | None = None
 ) -> EmbedRecords:
     emit = (lambda _: None) if events is None else events.append
-    return EmbedRecords(jobs, embedder, clock=ManualClock(), emit=emit)
+    return EmbedRecords(jobs, EmbeddingSpaces(embedder), clock=ManualClock(), emit=emit)
 
 
 async def count_vectors(superuser: asyncpg.Connection) -> int:
@@ -807,6 +809,7 @@ KILLED = """
 import asyncio, sys
 from runtime.backfill import EmbedRecords
 from runtime.clock import ManualClock
+from runtime.embedding_spaces import EmbeddingSpaces
 from runtime.providers.fakes import FakeEmbedder
 from runtime.storage.jobs import EmbeddingJobs
 from runtime.storage.pool import open_database
@@ -825,7 +828,8 @@ async def main():
     embedder.embed_texts = embed_texts
     database = await open_database(sys.argv[1], pool_size=2, statement_timeout_s=10)
     jobs = EmbeddingJobs(database)
-    queue = EmbedRecords(jobs, embedder, clock=ManualClock(), emit=lambda event: None)
+    spaces = EmbeddingSpaces(embedder)
+    queue = EmbedRecords(jobs, spaces, clock=ManualClock(), emit=lambda event: None)
     while True:
         await queue.step(UUID(int=1), limit=4)
 

@@ -92,7 +92,10 @@ class World:
         self.records = PostgresRecordStore(database)
         self.embedder = FakeEmbedder()
         self.queue = EmbedRecords(
-            EmbeddingJobs(database), self.embedder, clock=SystemClock(), emit=lambda _: None
+            EmbeddingJobs(database),
+            EmbeddingSpaces(self.embedder),
+            clock=SystemClock(),
+            emit=lambda _: None,
         )
         self.writing = asyncio.Event()
         self.uses: Counter[str] = Counter()

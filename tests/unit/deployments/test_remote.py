@@ -23,8 +23,8 @@ class Handle:
         assert options == {"_by_reference": False}
         return self
 
-    def remote(self, texts: list[str], *rest: object) -> Any:
-        self.calls.append((len(texts), *rest))
+    def remote(self, texts: list[str], *rest: object, model_key: str) -> Any:
+        self.calls.append((len(texts), *rest, model_key))
 
         async def answer() -> tuple[np.ndarray, int]:
             rows = [[float(text), len(self.calls)] for text in texts]
@@ -44,7 +44,13 @@ async def test_a_long_list_goes_in_slices_and_comes_back_in_order() -> None:
     finally:
         request_id.reset(token)
     assert [call[0] for call in handle.calls] == [SLICE_TEXTS, SLICE_TEXTS, 1]
-    assert handle.calls[0][1:] == ("document", "batch", pytest.approx(9, abs=1), "visit-1")
+    assert handle.calls[0][1:] == (
+        "document",
+        "batch",
+        pytest.approx(9, abs=1),
+        "visit-1",
+        MODEL.key,
+    )
     assert embedded.vectors[:, 0].tolist() == [float(text) for text in texts]
     assert embedded.vectors.dtype == np.float32
     assert embedded.tokens == len(texts)
