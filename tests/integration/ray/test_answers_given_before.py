@@ -22,7 +22,8 @@ def write(practice: Practice, client: UUID, session: UUID, text: str) -> None:
 
 def is_embedded(practice: Practice) -> bool:
     """Whether no embedding will land any more, which would end the answers given before it."""
-    parts = practice.http.get("/health").json()["components"]
+    # A shallow report may be a second old.
+    parts = practice.http.get("/health?deep=true").json()["components"]
     [index] = [part["detail"] for part in parts if part["name"] == "index"]
     return bool(index.startswith("0 "))
 
