@@ -3,6 +3,7 @@ from __future__ import annotations
 from benchmarks.simulator.answers import WITHOUT_RECORDS, answer
 from benchmarks.simulator.calls import ChatCall
 from runtime.answering.checking import check_sentence, split_answer
+from runtime.answering.support import Evidence
 from runtime.messages import ChatDocument, ChatMessage, ChatRequest, Language
 from runtime.providers.prompt import messages_with_records
 
@@ -73,7 +74,9 @@ def test_the_products_check_finds_every_sentence_cited() -> None:
     )
     parts = [text[start:end] for start, end in split_answer(text)]
     assert len(parts) == 2
-    assert [check_sentence(part, {}).warnings for part in parts] == [("unknown_marker",)] * 2
+    assert [check_sentence(part, Evidence({})).warnings for part in parts] == [
+        ("unknown_marker",)
+    ] * 2
 
 
 def test_max_tokens_cuts_between_words() -> None:
