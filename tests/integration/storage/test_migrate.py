@@ -46,6 +46,12 @@ def add(directory: Path, name: str, sql: str) -> str:
     return f"{number:04}_{name}"
 
 
+def leave_only(directory: Path, first: int) -> None:
+    """Remove the migrations after the `first` so many."""
+    for path in sorted(directory.glob("0*.sql"))[first:]:
+        path.unlink()
+
+
 async def test_each_migration_is_applied_once_and_recorded(vector_site: Site) -> None:
     first = await migrate(vector_site.owner_url, runtime_role=ROLE)
     second = await migrate(vector_site.owner_url, runtime_role=ROLE)
@@ -88,6 +94,37 @@ async def test_pending_migrations_are_named_before_and_after(
     assert await find_pending(database, directory) == [name]
     assert await migrate(site.owner_url, runtime_role=ROLE, directory=directory) == [name]
     assert await find_pending(database, directory) == []
+
+
+async def test_a_workspace_that_is_there_gets_the_model_that_most_of_its_vectors_are_of(
+    vector_site: Site, directory: Path
+) -> None:
+    leave_only(directory, 4)
+    await migrate(vector_site.owner_url, runtime_role=ROLE, directory=directory)
+    raw = await asyncpg.connect(vector_site.superuser_url)
+    await raw.execute(
+        """INSERT INTO workspaces (id, name)
+        SELECT w.id::uuid, w.id FROM unnest($1::text[]) AS w (id)""",
+        [f"{n:032x}" for n in (1, 2, 3)],
+    )
+    await raw.execute(
+        """INSERT INTO clients (workspace_id, id, name) SELECT id, id, 'n' FROM workspaces"""
+    )
+    for workspace, model, part in [(1, "old", 0), (1, "old", 1), (1, "new", 0), (2, "new", 0)]:
+        await raw.execute(
+            """INSERT INTO client_vectors (workspace_id, client_id, field_name, part, part_start,
+            part_end, embedding, embedding_model, content_hash)
+            VALUES ($1::text::uuid, $1::text::uuid, 'notes', $3, 0, 1, '[1]', $2, '')""",
+            f"{workspace:032x}",
+            model,
+            part,
+        )
+
+    await migrate(vector_site.owner_url, runtime_role=ROLE)
+
+    models = await raw.fetch("SELECT embedding_model FROM workspaces ORDER BY id")
+    await raw.close()
+    assert [row["embedding_model"] for row in models] == ["old", "new", None]
 
 
 async def test_an_empty_database_has_everything_pending(vector_site: Site) -> None:

@@ -101,6 +101,7 @@ def test_token_works_before_anything_is_configured(
         (["token", "--workspace", "demo", "--scope", "chat", "--subject", ""], "--subject"),
         (["ask", "x", "--client", "not-a-uuid"], "--client"),
         (["up", "--port", "0"], "--port"),
+        (["backfill", "--reembed", "m", "--forget", "n"], "--forget"),
         (["serve"], "serve"),
     ],
 )

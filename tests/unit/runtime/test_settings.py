@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import ConfigurationError
-from runtime.messages import Limits
+from runtime.messages import EmbeddingModel, Limits
 from runtime.provider_settings import variables_of
 from runtime.providers.catalog import PROVIDERS
 from runtime.settings import Secrets, Settings, export, load, load_secrets, require_credentials
@@ -92,6 +92,13 @@ def test_a_env_file_is_read_and_the_environment_wins(
         ("AI_CHAT_PROVIDER", "nobody"),
         ("AI_CHAT_FALLBACKS", "local,nobody"),
         ("AI_EMBEDDING_FALLBACKS", "anthropic"),
+        ("AI_EMBEDDING_RETIRING", "embed-v4.0"),
+        ("AI_EMBEDDING_RETIRING", "anthropic:m:1536"),
+        ("AI_EMBEDDING_RETIRING", "nobody:m:1536"),
+        ("AI_EMBEDDING_RETIRING", "openai:m:63"),
+        ("AI_EMBEDDING_RETIRING", "openai:text-embedding-ada-002:512"),
+        ("AI_EMBEDDING_RETIRING", "local:another:384"),
+        ("AI_EMBEDDING_RETIRING", "local:multilingual-e5-small-q4:384"),
         ("AI_CHAT_SPLIT", "local=0,cohere=10"),
         ("AI_CHAT_SPLIT", "local"),
         ("AI_OPENAI_BASE_URL", "ftp://somewhere"),
@@ -182,6 +189,22 @@ def test_an_embedding_fallback_must_share_the_vector_space(monkeypatch: pytest.M
     monkeypatch.setenv("AI_AZURE_EMBED_MODEL", "text-embedding-3-small")
     settings, _ = load()
     assert settings.embedding_providers == ("openai", "azure")
+
+
+def test_the_provider_of_a_retiring_model_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    retiring = "cohere:embed-english-v3.0:1024"
+    given = {"AI_EMBEDDING_RETIRING": retiring, "AI_EMBEDDING_PROVIDER": "local"}
+    assert refused(monkeypatch, **given).name == "COHERE_API_KEY"
+    monkeypatch.setenv("COHERE_API_KEY", KEY)
+    monkeypatch.setenv("AI_CHAT_PROVIDER", "local")
+    settings, _ = load()
+    assert settings.retiring_space == EmbeddingModel("cohere", "embed-english-v3.0", 1024)
+    assert settings.embedding_space.key == "local:multilingual-e5-small-q4:384"
+    assert settings.limits() == {"cohere_embed": Limits(inputs=2000)}
+
+
+def test_no_model_retires_by_default() -> None:
+    assert load()[0].retiring_space is None
 
 
 def test_the_trial_and_the_fallbacks_are_read_in_order(monkeypatch: pytest.MonkeyPatch) -> None:

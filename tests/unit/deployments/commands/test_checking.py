@@ -103,6 +103,28 @@ def test_the_table_shows_names_as_they_are(
     assert rows == [["ok", "port", "free"], ["MEND", "a", "[b]", "is", "bad"]]
 
 
+@pytest.mark.parametrize(
+    ("models", "good"),
+    [
+        ({}, True),
+        ({"local:multilingual-e5-small-q4:384": 9}, True),
+        ({"local:multilingual-e5-small-q4:384": 1, "cohere:embed-v4.0:1536": 2}, True),
+        ({"cohere:embed-v4.0:1536": 2, "fake:gone:2": 3}, False),
+    ],
+)
+def test_workspaces_of_a_model_that_nothing_embeds_with_are_to_be_mended(
+    models: dict[str, int], *, good: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COHERE_API_KEY", "no-real-key")
+    monkeypatch.setenv("AI_EMBEDDING_PROVIDER", "local")
+    monkeypatch.setenv("AI_EMBEDDING_RETIRING", "cohere:embed-v4.0:1536")
+    finding = checking.look_at_vectors(load()[0], models)
+    assert finding.good == good
+    if "cohere:embed-v4.0:1536" in models:
+        assert "2 of cohere:embed-v4.0:1536" in finding.detail
+        assert "backfill --reembed local:" in finding.detail
+
+
 def test_one_thing_to_mend_is_enough() -> None:
     good, bad = Finding("a", good=True, detail=""), Finding("b", good=False, detail="")
     assert checking.is_well([good, good])
