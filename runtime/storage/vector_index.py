@@ -21,9 +21,9 @@ VectorTable: TypeAlias = Literal["session_vectors", "client_vectors"]
 TABLES: Final[tuple[VectorTable, ...]] = get_args(VectorTable)
 
 INDEXED_ROWS: Final = 20_000
-"""From here on walking is faster than reading. One that shrinks keeps its index down to a half.
+"""About where walking gets faster than reading. One that shrinks keeps its index down to a half.
 
-Source: measured, benchmarks/vector_search.py; docs/decisions/0010-vector-search.md."""
+Reckoned from what a row and a walk were measured to take; docs/decisions/0010-vector-search.md."""
 EF_CONSTRUCTION: Final = 200
 """With the server's own 64, built in 0.4 of the time, a search misses four times as many."""
 MOST_INDEXES: Final = 32
