@@ -54,10 +54,7 @@ _HIGHEST_FENCE: Final = "0" * 8
 
 
 def most_tokens(text: str) -> int:
-    """Return a number of tokens that no model in wide use exceeds, in any script.
-
-    Of texts joined by line breaks it is at most the sum of theirs.
-    """
+    """Return a number of tokens that no model in wide use exceeds, in any script."""
     tokens = _count(text)
     if not unicodedata.is_normalized("NFKC", text):
         # Some models read the text normalised: U+FDFA is one character here and eighteen there.

@@ -107,11 +107,6 @@ def test_what_no_vocabulary_knows_is_counted_in_bytes(text: str) -> None:
 TEXTS = st.text(st.sampled_from("abz AZ09אבץ \n\t.,-\u05b8é😀\ufdfa"), max_size=60)
 
 
-@given(st.lists(TEXTS, min_size=1, max_size=5))
-def test_joined_by_line_breaks_texts_take_no_more_than_apart(texts: list[str]) -> None:
-    assert most_tokens("\n".join(texts)) <= sum(map(most_tokens, texts))
-
-
 @given(st.lists(TEXTS, max_size=5), st.lists(TEXTS, max_size=3))
 def test_a_prompt_is_counted_as_it_is_sent(documents: list[str], turns: list[str]) -> None:
     request = ChatRequest(
