@@ -6,6 +6,7 @@ goes on where it was: what is queued and which vectors are there is all in the d
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -109,10 +110,13 @@ class EmbeddingRun:
 
     async def _switch(self, workspace_id: UUID, wake: Wake) -> None:
         """Have the workspace searched by the configured model as soon as all have its vectors."""
+        missing: float = math.inf
         while self._reembed and not await self._models.switch(workspace_id, self._configured):
             # What is missing was written meanwhile, and embedded by an application that knows the
-            # old model alone; or it was put off, and then there is nothing to queue.
-            if not await self._enqueue(workspace_id):
+            # old model alone; or it was put off, and then there is nothing to queue. Where it does
+            # not get less, that application is faster: the next run finds it gone.
+            before, missing = missing, await self._enqueue(workspace_id)
+            if not 0 < missing < before:
                 return
             await self._embed(workspace_id, wake)
 

@@ -316,6 +316,73 @@ async def test_an_application_that_knows_the_old_model_alone_completes_nothing_a
     assert await practice.find("Prefers evenings.", practice.after) is not None
 
 
+class Overtaken(FakeEmbedder):
+    """The new model, during whose first calls an application of before embeds another note."""
+
+    def __init__(self, practice: Practice, *, times: int) -> None:
+        super().__init__(64)
+        self._practice = practice
+        self._left = times
+
+    async def embed_texts(
+        self,
+        texts: Sequence[str],
+        *,
+        input_type: InputType,
+        timeout_s: float,
+        priority: Priority = "interactive",
+    ) -> Embedded:
+        if self._left:
+            self._left -= 1
+            note = Session(uuid4(), CLIENT.id, DATE, plan=f"Breathe {self._left}.")
+            await self._practice.records.put_session(WORKSPACE, note)
+            await self._practice.queue(self._practice.before).step(WORKSPACE, limit=1)
+        return await super().embed_texts(
+            texts, input_type=input_type, timeout_s=timeout_s, priority=priority
+        )
+
+
+@pytest.mark.parametrize(("times", "model"), [(2, NEW), (99, OLD)])
+async def test_what_an_application_of_before_takes_off_the_queue_is_queued_again_while_that_helps(
+    practice: Practice, times: int, model: EmbeddingModel
+) -> None:
+    await practice.backfill(EmbeddingSpaces(Overtaken(practice, times=times), practice.old))
+
+    assert await practice.models.read(WORKSPACE) == model.key
+
+
+async def test_what_is_written_where_nothing_embeds_in_the_workspaces_space_leaves_the_queue(
+    practice: Practice,
+) -> None:
+    await practice.records.put_client(WORKSPACE, replace(CLIENT, notes="Prefers evenings."))
+
+    await drain(practice.queue(practice.after))
+
+    assert practice.new.calls == [("Prefers evenings.",)]
+    assert await practice.jobs.count_backlog() == 0
+    assert await practice.models.read(WORKSPACE) == OLD.key
+
+
+async def test_a_switch_waits_for_a_claim_that_is_ending_and_sees_what_it_leaves(
+    practice: Practice, superuser: asyncpg.Connection
+) -> None:
+    await practice.backfill(practice.during)
+    await superuser.execute("UPDATE workspaces SET embedding_model = $1", OLD.key)
+    async with superuser.transaction():
+        await superuser.execute("SELECT FROM workspaces FOR SHARE")
+        await superuser.execute(
+            "DELETE FROM session_vectors WHERE embedding_model = $1 AND session_id = $2",
+            NEW.key,
+            UUID(int=103),
+        )
+        switching = asyncio.create_task(practice.models.switch(WORKSPACE, NEW))
+        while not await superuser.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            assert not switching.done()
+
+    assert not await switching
+    assert await practice.models.read(WORKSPACE) == OLD.key
+
+
 async def test_a_switch_that_is_under_way_holds_up_no_claim_and_lets_none_end(
     practice: Practice, superuser: asyncpg.Connection
 ) -> None:
