@@ -189,6 +189,7 @@ async def _prepare(
         scope=SearchScope(),
         model=embedder.model,
         language=language,
+        limit=question.max_results,
     )
     today = SystemClock().now().date()
     request = write_request(question, passages, language=language, today=today)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from actors.guards import open_guards
 from actors.node import metrics_directory
 from runtime import assembly, provider_assembly
-from runtime.errors import ProviderUnavailable
+from runtime.errors import ActorUnavailable, ProviderUnavailable
 from runtime.telemetry import request_id as current_request_id
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ class EmbeddingDeployment:
 
     def __init__(self, settings: Settings) -> None:
         emit = assembly.open_telemetry(settings, metrics_directory(settings))
-        self._spaces = provider_assembly.make_spaces(settings, emit, open_guards(settings, emit))
+        guards = open_guards(settings, emit)
+        self._spaces = provider_assembly.make_spaces(settings, emit, guards)
+        self._reranker = provider_assembly.make_reranker(settings, emit, guards)
 
     async def ping(self) -> None:
         """Answer, for whoever asks whether a replica is there."""
@@ -81,3 +83,15 @@ class EmbeddingDeployment:
             texts, input_type=input_type, timeout_s=timeout_s, priority=priority
         )
         return embedded.vectors, embedded.tokens
+
+    async def rerank(
+        self, question: str, texts: list[str], timeout_s: float, request_id: str
+    ) -> list[float]:
+        """Return how relevant each text is to the question; for RemoteReranker.
+
+        Raises: ProviderError, ActorUnavailable (for the moment in which the configuration changes).
+        """
+        current_request_id.set(request_id)
+        if self._reranker is None:
+            raise ActorUnavailable("embedding", "no reranker is configured here")
+        return await self._reranker.rank(question, texts, timeout_s=timeout_s)

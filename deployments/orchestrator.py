@@ -13,7 +13,13 @@ from actors.handles import (
 )
 from actors.node import metrics_directory
 from deployments.api import build_api
-from deployments.remote import RemoteChat, RemoteEmbedder, open_remote_spaces, remote_spaces
+from deployments.remote import (
+    RemoteChat,
+    RemoteEmbedder,
+    open_remote_spaces,
+    remote_reranker,
+    remote_spaces,
+)
 from runtime import assembly, provider_assembly
 from runtime.health import CircuitProbe, ProcessProbe
 
@@ -34,6 +40,7 @@ class Orchestrator:
         self._emit = assembly.open_telemetry(settings, metrics_directory(settings))
         self._ping_embedding = RemoteEmbedder(embedding, settings.embedding_space).ping
         self._spaces = remote_spaces(settings, embedding)
+        self._reranker = remote_reranker(settings, embedding)
         self._chats = {
             provider: RemoteChat(chat, provider=provider, name=name)
             for provider, name in provider_assembly.chat_models(settings).items()
@@ -63,6 +70,6 @@ class Orchestrator:
             ProcessProbe(PROVIDER_LIMITER, ping_limiter, "degraded"),
         )
         async with assembly.open_services(
-            settings, self._emit, self._spaces, self._chats, probes
+            settings, self._emit, self._spaces, self._chats, probes, reranker=self._reranker
         ) as services:
             yield services

@@ -1,4 +1,4 @@
-"""The ports Embedder and ChatModel over deployment handles.
+"""The ports Embedder, Reranker and ChatModel over deployment handles.
 
 Vectors cross as float32 arrays on the gRPC path (`_by_reference=False`), which carried twice the
 requests of the object-store path and limits a message to 4 MiB: lists are sent in slices.
@@ -99,6 +99,35 @@ class RemoteEmbedder:
         return Embedded(vectors, sum(part.tokens for part in parts))
 
 
+class RemoteReranker:
+    """The `embedding` deployment, where the reranker runs too, as a Reranker."""
+
+    def __init__(self, handle: Any, *, provider: str, name: str) -> None:  # noqa: ANN401
+        self._handle = handle.options(_by_reference=False)
+        self._provider = provider
+        self._name = name
+
+    @property
+    def provider(self) -> str:
+        """The vendor that the configuration names."""
+        return self._provider
+
+    @property
+    def name(self) -> str:
+        """The model that the configuration names."""
+        return self._name
+
+    async def rank(self, question: str, texts: Sequence[str], *, timeout_s: float) -> list[float]:
+        """As Reranker.rank."""
+        if not texts:
+            return []
+        response = self._handle.rerank.remote(
+            question, list(texts), _less_handback(timeout_s), request_id.get()
+        )
+        relevances: list[float] = await call(response, actor="embedding", timeout_s=timeout_s)
+        return relevances
+
+
 class RemoteChat:
     """One provider of the `chat` deployment as a ChatModel."""
 
@@ -156,3 +185,12 @@ def remote_spaces(settings: Settings, handle: Any) -> EmbeddingSpaces:  # noqa: 
 def open_remote_spaces(settings: Settings) -> EmbeddingSpaces:
     """Return the running application's spaces, for an actor or a job outside of it. Blocks."""
     return remote_spaces(settings, serve.get_deployment_handle("embedding", "ai"))
+
+
+def remote_reranker(settings: Settings, handle: Any) -> RemoteReranker | None:  # noqa: ANN401
+    """Return the Reranker that the `embedding` deployment serves; None where none is chosen."""
+    provider = settings.rerank_provider
+    if not provider:
+        return None
+    name = str(settings.providers[provider].rerank_model)
+    return RemoteReranker(handle, provider=provider, name=name)

@@ -19,7 +19,14 @@ from runtime.answering.search import Search
 from runtime.backfill import EmbedRecords
 from runtime.clock import SystemClock
 from runtime.embedding_run import EmbeddingRun
-from runtime.health import ChatProbe, DatabaseProbe, EmbedderProbe, HealthCheck, IndexProbe
+from runtime.health import (
+    ChatProbe,
+    DatabaseProbe,
+    EmbedderProbe,
+    HealthCheck,
+    IndexProbe,
+    RerankerProbe,
+)
 from runtime.logs import configure_logging, log_sink
 from runtime.metrics import open_metrics
 from runtime.providers import local
@@ -43,7 +50,7 @@ if TYPE_CHECKING:
 
     from runtime.embedding_spaces import EmbeddingSpaces
     from runtime.health import Probe, State
-    from runtime.ports import ChatModel
+    from runtime.ports import ChatModel, Reranker
     from runtime.settings import Secrets, Settings
     from runtime.telemetry import Emit, Event
 
@@ -120,6 +127,8 @@ async def open_services(
     spaces: EmbeddingSpaces,
     chats: Mapping[str, ChatModel],
     others: Sequence[Probe] = (),
+    *,
+    reranker: Reranker | None = None,
 ) -> AsyncIterator[Services]:
     """Open what the HTTP routes need, for as long as the block runs.
 
@@ -144,12 +153,13 @@ async def open_services(
                 chat=chain,
                 text_search_fallback=settings.text_search_fallback,
                 emit=emit,
+                reranker=reranker,
             ),
             context=_budget(settings, emit),
             reuse=Reuse(
                 cache,
                 cache_policy(settings),
-                configured=(f"context={settings.context_management_enabled}",),
+                configured=_changing_answers(settings, reranker),
                 emit=emit,
             ),
             chat=chain,
@@ -173,6 +183,7 @@ async def open_services(
             IndexProbe(EmbeddingJobs(database).count_backlog),
             EmbedderProbe(spaces.configured, without=without_embedding),
             *(ChatProbe(chat, f"chat_{name}", without_chat) for name, chat in chats.items()),
+            *([] if reranker is None else [RerankerProbe(reranker)]),
             *others,
         )
         yield Services(
@@ -230,6 +241,12 @@ async def open_embedding_run(
         jobs, models = EmbeddingJobs(database), WorkspaceModels(database)
         queue = EmbedRecords(jobs, spaces, clock=SystemClock(), emit=keep_quiet)
         yield EmbeddingRun(queue, models, spaces, reembed=reembed, on_progress=on_progress)
+
+
+def _changing_answers(settings: Settings, reranker: Reranker | None) -> tuple[str, ...]:
+    """Return what of this process changes answers, in words that `Reuse` compares."""
+    order = "" if reranker is None else f"{reranker.provider}:{reranker.name}"
+    return (f"context={settings.context_management_enabled}", f"rerank={order}")
 
 
 def _budget(settings: Settings, emit: Emit) -> ContextBudget:

@@ -42,7 +42,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-Operation = Literal["embed", "chat"]
+Operation = Literal["embed", "chat", "rerank"]
 
 
 class AIAgentError(Exception):

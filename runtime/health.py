@@ -14,7 +14,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 from runtime.errors import AIAgentError
 from runtime.logs import log_failure
 from runtime.messages import ChatMessage, ChatRequest, CircuitState
-from runtime.ports import ChatModel, Clock, Embedder
+from runtime.ports import ChatModel, Clock, Embedder, Reranker
 
 State: TypeAlias = Literal["ok", "degraded", "down"]
 
@@ -222,6 +222,25 @@ class ChatProbe:
             request = ChatRequest("", (message,), (), "en", max_tokens=5)
             await self.chat_model.chat(request, timeout_s=DEEP_PROBE_TIMEOUT_S)
         model = f"{self.chat_model.provider}:{self.chat_model.name}"
+        return ComponentHealth(self.name, "ok", _seen(model, deep=deep))
+
+
+@dataclass(frozen=True, slots=True)
+class RerankerProbe:
+    """The reranking model, which answers can do without. Only a deep look calls it."""
+
+    reranker: Reranker
+    name: str = "rerank"
+    without: State = "degraded"
+
+    async def check(self, *, deep: bool) -> ComponentHealth:
+        """Return which model is configured and, looking deep, that it ranks.
+
+        Raises: ProviderError, ActorUnavailable.
+        """
+        if deep:
+            await self.reranker.rank("health", ["health"], timeout_s=DEEP_PROBE_TIMEOUT_S)
+        model = f"{self.reranker.provider}:{self.reranker.name}"
         return ComponentHealth(self.name, "ok", _seen(model, deep=deep))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from runtime.errors import BadProviderResponse, ContentRefused, ProviderTimeout
 from runtime.messages import UsageSoFar
 from runtime.splitting import estimate_tokens
-from runtime.telemetry import ChatCalled, EmbeddingCalled
+from runtime.telemetry import ChatCalled, EmbeddingCalled, RerankCalled
 from runtime.usage import CountedTokens, TokenCount
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         InputType,
         Priority,
     )
-    from runtime.ports import ChatModel, Clock, Embedder
+    from runtime.ports import ChatModel, Clock, Embedder, Reranker
     from runtime.telemetry import Emit
 
 _READ: Final = (ProviderTimeout, BadProviderResponse, ContentRefused)
@@ -166,5 +166,44 @@ class MeasuredChat:
                     first_token_s=call.first_token_s,
                     error_type=type(failure).__name__ if failure else None,
                     estimated=tokens.estimated,
+                )
+            )
+
+
+class MeasuredReranker:
+    """Emits one RerankCalled for each call, failed and abandoned ones among them."""
+
+    def __init__(self, inner: Reranker, *, emit: Emit, clock: Clock) -> None:
+        self._inner = inner
+        self._emit = emit
+        self._clock = clock
+
+    @property
+    def provider(self) -> str:
+        """The wrapped Reranker's."""
+        return self._inner.provider
+
+    @property
+    def name(self) -> str:
+        """The wrapped Reranker's."""
+        return self._inner.name
+
+    async def rank(self, question: str, texts: Sequence[str], *, timeout_s: float) -> list[float]:
+        """As Reranker.rank."""
+        started_s = self._clock.monotonic()
+        error_type: str | None = None
+        try:
+            return await self._inner.rank(question, texts, timeout_s=timeout_s)
+        except Exception as error:
+            error_type = type(error).__name__
+            raise
+        finally:
+            self._emit(
+                RerankCalled(
+                    provider=self._inner.provider,
+                    model=self._inner.name,
+                    texts=len(texts),
+                    duration_s=self._clock.monotonic() - started_s,
+                    error_type=error_type,
                 )
             )

@@ -50,6 +50,19 @@ EMBEDDING_ERRORS = Metric(
     "Failed calls of an embedding provider, by the class of our error.",
     (*_MODEL, "error_type"),
 )
+RERANK_DURATION = Metric(
+    "histogram",
+    "ai_agent_rerank_duration_seconds",
+    "Time of one call of a reranking provider, failed ones among them.",
+    _MODEL,
+    _EMBEDDING_BOUNDS_S,
+)
+RERANK_ERRORS = Metric(
+    "counter",
+    "ai_agent_rerank_errors_total",
+    "Failed calls of a reranking provider, by the class of our error.",
+    (*_MODEL, "error_type"),
+)
 LLM_DURATION = Metric(
     "histogram",
     "ai_agent_llm_duration_seconds",

@@ -34,6 +34,7 @@ from runtime.telemetry import (
     QuestionAnswered,
     QuestionBlocked,
     RecordsEmbedded,
+    RerankCalled,
     ThrottleWaited,
 )
 
@@ -102,6 +103,8 @@ class NodeMetrics:
                 self._count_embedding(event)
             case ChatCalled():
                 self._count_chat(event)
+            case RerankCalled():
+                self._count_rerank(event)
             case RecordsEmbedded():
                 pass  # the log has it; the backlog and the embedding calls are its metrics
             case BacklogMeasured():
@@ -153,6 +156,12 @@ class NodeMetrics:
             self._files.observe(table.FIRST_TOKEN, event.first_token_s, labels)
         if event.error_type is not None:
             self._files.add(table.LLM_ERRORS, [*labels, event.error_type])
+
+    def _count_rerank(self, event: RerankCalled) -> None:
+        labels = [event.provider, event.model]
+        self._files.observe(table.RERANK_DURATION, event.duration_s, labels)
+        if event.error_type is not None:
+            self._files.add(table.RERANK_ERRORS, [*labels, event.error_type])
 
     def _count_circuit(self, event: CircuitChanged) -> None:
         state = _STATE_VALUES[event.to_state]

@@ -292,8 +292,20 @@ class WorkspaceSettingsStore(Protocol):
 class Reranker(Protocol):
     """Puts passages in a better order than a search can, having read both sides together."""
 
+    @property
+    def provider(self) -> str:
+        """The vendor, as the configuration names it."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The model's name at the vendor."""
+        ...
+
     async def rank(self, question: str, texts: Sequence[str], *, timeout_s: float) -> list[float]:
         """Return how relevant each text is to the question, 0 to 1, in the order given.
+
+        No texts are no call.
 
         Raises: ProviderError, ActorUnavailable.
         """

@@ -13,7 +13,7 @@ from runtime.clock import SystemClock
 from runtime.coalescing import CoalescingEmbedder
 from runtime.embedding_spaces import EmbeddingSpaces
 from runtime.errors import ConfigurationError
-from runtime.measured import MeasuredChat, MeasuredEmbedder
+from runtime.measured import MeasuredChat, MeasuredEmbedder, MeasuredReranker
 from runtime.provider_settings import circuit
 from runtime.providers import catalog, local
 from runtime.providers.catalog import LOCAL, PROVIDERS
@@ -26,6 +26,7 @@ from runtime.resilience.fallback import FallbackEmbedder
 from runtime.resilience.guarded import GuardedCall
 from runtime.resilience.guarded_chat import GuardedChat
 from runtime.resilience.guarded_embedder import GuardedEmbedder
+from runtime.resilience.guarded_reranker import GuardedReranker
 from runtime.resilience.shared_breaker import SharedBreakers
 from runtime.resilience.shared_limiter import SharedLimiters
 from runtime.settings import load_secrets
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from runtime.errors import Operation
     from runtime.messages import EmbeddingModel
-    from runtime.ports import ChatModel, Embedder
+    from runtime.ports import ChatModel, Embedder, Reranker
     from runtime.resilience.shared_breaker import BreakerLink
     from runtime.resilience.shared_limiter import LimiterLink
     from runtime.settings import Settings
@@ -45,6 +46,8 @@ EXTRACTIVE: Final = "extractive"
 EMBED_MAX_DELAY_S: Final = 32.0
 CHAT_MAX_DELAY_S: Final = 16.0
 """The longest pauses before an attempt. Source: the contract."""
+RERANK_MAX_DELAY_S: Final = 1.0
+"""Likewise: an order is waited for no longer than three seconds in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,25 @@ def make_chats(
     }
 
 
+def make_reranker(settings: Settings, emit: Emit, guards: Guards | None = None) -> Reranker | None:
+    """Return the configured provider's Reranker; None where none is chosen.
+
+    Raises: ConfigurationError.
+    """
+    name = settings.rerank_provider
+    if not name:
+        return None
+    given = settings.providers[name]
+    options = _options(settings, name, model=str(given.rerank_model))
+    http = open_http(given.rerank_timeout_seconds)
+    vendor = catalog.rerank_module(name).make_reranker(options, http)
+    reranker = MeasuredReranker(vendor, emit=emit, clock=SystemClock())
+    if guards is None:
+        return reranker
+    guard = _guard(settings, name, "rerank", model=options.model, guards=guards, emit=emit)
+    return GuardedReranker(reranker, guard)
+
+
 def _make_chain(
     settings: Settings, spaces: Sequence[EmbeddingModel], *, emit: Emit, guards: Guards | None
 ) -> Embedder:
@@ -187,20 +209,24 @@ def _options(settings: Settings, name: str, *, model: str, dimensions: int = 0) 
 def _guard(
     settings: Settings, name: str, operation: Operation, *, model: str, guards: Guards, emit: Emit
 ) -> GuardedCall:
-    embeds = operation == "embed"
     key = circuit(name, operation)
     return GuardedCall(
         name,
         model,
         operation=operation,
-        policy=RetryPolicy(
-            max_retries=settings.embed_max_retries if embeds else settings.chat_max_retries,
-            max_delay_s=EMBED_MAX_DELAY_S if embeds else CHAT_MAX_DELAY_S,
-            total_wait_s=settings.retry_total_wait_s,
-        ),
+        policy=_retry_policy(settings, operation),
         breaker=guards.breakers.circuit(key),
         limiter=guards.limiters.limiter(key),
         budget=guards.limiters.budget(key),
         emit=emit,
         clock=SystemClock(),
     )
+
+
+def _retry_policy(settings: Settings, operation: Operation) -> RetryPolicy:
+    retries, max_delay_s = {
+        "embed": (settings.embed_max_retries, EMBED_MAX_DELAY_S),
+        "chat": (settings.chat_max_retries, CHAT_MAX_DELAY_S),
+        "rerank": (settings.rerank_max_retries, RERANK_MAX_DELAY_S),
+    }[operation]
+    return RetryPolicy(retries, max_delay_s, settings.retry_total_wait_s)

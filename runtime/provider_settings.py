@@ -38,13 +38,16 @@ class ProviderSettings(BaseModel):
     api_version: str | None = Field(None, pattern=r"^\S+$")
     embed_model: str | None = Field(None, pattern=r"^\S+$")
     chat_model: str | None = Field(None, pattern=r"^\S+$")
+    rerank_model: str | None = Field(None, pattern=r"^\S+$")
     embed_timeout_seconds: float = Field(30, ge=10, le=120)
     chat_timeout_seconds: float = Field(60, ge=20, le=300)
+    rerank_timeout_seconds: float = Field(10, ge=1, le=60)
     embed_requests_per_minute: int = Field(0, ge=0)
     embed_inputs_per_minute: int = Field(0, ge=0)
     embed_tokens_per_minute: int = Field(0, ge=0)
     chat_requests_per_minute: int = Field(0, ge=0)
     chat_tokens_per_minute: int = Field(0, ge=0)
+    rerank_requests_per_minute: int = Field(0, ge=0)
     context_tokens: int = Field(UNKNOWN_WINDOW_TOKENS, ge=4096, le=10_000_000)
     """What the chat model reads in all, its answer too. With less than the least, the system prompt
     and an answer's reserve would leave no room for records."""
@@ -63,6 +66,11 @@ class ProviderSettings(BaseModel):
         """What the cluster may ask in a minute."""
         return Limits(self.chat_requests_per_minute, 0, self.chat_tokens_per_minute)
 
+    @property
+    def rerank_limits(self) -> Limits:
+        """How often the cluster may ask for an order in a minute."""
+        return Limits(self.rerank_requests_per_minute)
+
 
 def circuit(provider: str, operation: Operation) -> str:
     """Return the name under which breaker and limiter know a provider's operation."""
@@ -77,6 +85,7 @@ def variables_of(provider: Provider) -> dict[str, str]:
         "embed_": provider.embedding is None,
         "chat_": provider.chat is None,
         "context_": provider.chat is None,
+        "rerank_": provider.rerank is None,
     }
     return {
         provider.variables.get(name, f"AI_{provider.name.upper()}_{name.upper()}"): name
@@ -147,4 +156,7 @@ def _defaults(provider: Provider) -> dict[str, object]:
             values[f"{operation}_tokens_per_minute"] = kind.limits.tokens
     if provider.embedding is not None:
         values["embed_inputs_per_minute"] = provider.embedding.limits.inputs
+    if provider.rerank is not None:
+        values["rerank_model"] = provider.rerank.model
+        values["rerank_requests_per_minute"] = provider.rerank.limits.requests
     return values

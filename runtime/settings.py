@@ -115,8 +115,11 @@ class Settings(Environment):
     )
     embedding_retiring: str = Field("", alias="AI_EMBEDDING_RETIRING")
     """The key of the vector space that workspaces are being moved from, empty for none."""
+    rerank_provider: str = Field("", alias="AI_RERANK_PROVIDER")
+    """Empty: passages stay in the order of the search."""
     embed_max_retries: int = Field(3, alias="AI_EMBED_MAX_RETRIES", ge=0, le=10)
     chat_max_retries: int = Field(2, alias="AI_CHAT_MAX_RETRIES", ge=0, le=10)
+    rerank_max_retries: int = Field(1, alias="AI_RERANK_MAX_RETRIES", ge=0, le=10)
     retry_total_wait_s: float = Field(60, alias="AI_RETRY_TOTAL_WAIT_SECONDS", ge=0, le=600)
     breaker_failure_threshold: int = Field(5, alias="AI_BREAKER_FAILURE_THRESHOLD", ge=1, le=1000)
     breaker_cooldown_s: float = Field(60, alias="AI_BREAKER_COOLDOWN_SECONDS", gt=0, le=3600)
@@ -188,6 +191,15 @@ class Settings(Environment):
     @classmethod
     def _can_chat(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_require_known(name, "chat") for name in value)
+
+    @field_validator("rerank_provider")
+    @classmethod
+    def _can_rerank(cls, value: str) -> str:
+        able = [provider.name for provider in PROVIDERS.values() if provider.rerank is not None]
+        if value not in ("", *able):
+            msg = f"must be empty, for none, or one of: {', '.join(able)}"
+            raise ValueError(msg)
+        return value
 
     @field_validator("chat_split", mode="before")
     @classmethod
@@ -261,7 +273,12 @@ class Settings(Environment):
             for name in self.chat_providers
             if name in self.providers
         }
-        return embed | chat
+        rerank = {
+            circuit(name, "rerank"): self.providers[name].rerank_limits
+            for name in (self.rerank_provider,)
+            if name in self.providers
+        }
+        return embed | chat | rerank
 
 
 def load(overrides: Mapping[str, object] = MappingProxyType({})) -> tuple[Settings, Secrets]:
@@ -282,7 +299,7 @@ def load(overrides: Mapping[str, object] = MappingProxyType({})) -> tuple[Settin
     settings = _choose_providers(read(Settings, **own), secrets)
     # All are read, so that a wrong value stops the start whether or not its provider is in use.
     every = {name: read_provider(provider, overrides) for name, provider in PROVIDERS.items()}
-    in_use = {*settings.embedding_providers, *settings.chat_providers}
+    in_use = {*settings.embedding_providers, *settings.chat_providers, settings.rerank_provider}
     if retiring := settings.retiring_space:
         in_use.add(retiring.provider)
     providers = {name: values for name, values in every.items() if name in in_use}

@@ -77,6 +77,17 @@ class ChatCalled:
 
 
 @dataclass(frozen=True, slots=True)
+class RerankCalled:
+    """One call of a provider that ranks texts. `error_type` is the class name of our error."""
+
+    provider: str
+    model: str
+    texts: int
+    duration_s: float
+    error_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class RecordsEmbedded:
     """One batch of the embedding worker or of a backfill."""
 
@@ -183,6 +194,7 @@ Event: TypeAlias = (
     | PassagesSearched
     | EmbeddingCalled
     | ChatCalled
+    | RerankCalled
     | RecordsEmbedded
     | BacklogMeasured
     | CallRetried

@@ -1,5 +1,7 @@
 """The simulated chat model: the sentences of the given records that share most with the question.
 
+The simulated reranker counts the same words.
+
 It reads the product's own prompt (`runtime/providers/prompt.py`), so that an answer it gives passes
 the product's checks: verbatim sentences, each with the marker of its record.
 """
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from benchmarks.simulator.calls import ChatCall, Reply, estimate_tokens
+from benchmarks.simulator.calls import ChatCall, Reply, RerankCall, estimate_tokens
 from runtime.sentences import sentences
 
 WITHOUT_RECORDS: Final = "The simulator answers from records, and this prompt holds none."
@@ -52,6 +54,12 @@ def answer(call: ChatCall, number: int) -> Reply:
     return Reply(
         number, written, pieces, call.input_tokens, estimate_tokens(written), written == text
     )
+
+
+def relevances(call: RerankCall) -> list[float]:
+    """Return for each document the share of the query's words that stand in it."""
+    query = _stems(call.query)
+    return [round(len(query & _stems(text)) / max(1, len(query)), 6) for text in call.documents]
 
 
 def _best_of(prompt: str) -> str:

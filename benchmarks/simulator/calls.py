@@ -9,15 +9,15 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 Vendor = Literal["cohere", "openai", "azure", "openai_compatible", "anthropic"]
-Operation = Literal["embed", "chat"]
+Operation = Literal["embed", "chat", "rerank"]
 Encoding = Literal["base64", "float"]
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
 VENDORS: Final[tuple[Vendor, ...]] = ("cohere", "openai", "azure", "openai_compatible", "anthropic")
-OPERATIONS: Final[tuple[Operation, ...]] = ("embed", "chat")
+OPERATIONS: Final[tuple[Operation, ...]] = ("embed", "chat", "rerank")
 BYTES_PER_TOKEN: Final = 4
 """The usual rule of thumb for English; Hebrew, of two bytes a letter, costs twice as much."""
 
@@ -77,6 +77,34 @@ class ChatCall:
     def prompts(self) -> list[bytes]:
         """Return one digest; the random name of the records' elements makes no difference."""
         return [_digest(_FENCE.sub("record", "\0".join(self.turns)))]
+
+
+@dataclass(frozen=True, slots=True)
+class RerankCall:
+    """Documents to put in the order of their relevance; the best `top_n` are wanted."""
+
+    model: str
+    query: str
+    documents: tuple[str, ...]
+    top_n: int
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Return nothing: what is counted as inputs is embedded texts."""
+        return ()
+
+    @property
+    def input_tokens(self) -> int:
+        """Return the estimate for the query and all documents."""
+        return sum(map(estimate_tokens, (self.query, *self.documents)))
+
+    @property
+    def prompts(self) -> list[bytes]:
+        """Return one digest of it all."""
+        return [_digest("\0".join((self.query, *self.documents)))]
+
+
+Call: TypeAlias = EmbedCall | ChatCall | RerankCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +172,22 @@ class Wire(Protocol):
 
     def headers(self, number: int) -> dict[str, str]:
         """Return what the vendor sends with every answer."""
+        ...
+
+
+@runtime_checkable
+class RerankWire(Wire, Protocol):
+    """The format of a vendor that reranks."""
+
+    def read_rerank(self, body: dict[str, Json]) -> RerankCall:
+        """Return the call.
+
+        Raises: BadCall.
+        """
+        ...
+
+    def reranked(self, call: RerankCall, relevances: list[float], number: int) -> Json:
+        """Return the answer; the relevances are in the order of the call's documents."""
         ...
 
 

@@ -53,7 +53,7 @@ class LaneCounters(BaseModel):
     output_tokens: int = 0
     """Likewise; of a stream, what the pieces sent come to, each by itself."""
     prompts: int = 0
-    """Different texts (embed) or conversations (chat), by their digests."""
+    """Different texts (embed), conversations (chat) or rankings (rerank), by their digests."""
     calls_by_prompt: dict[int, int] = {}
     """How many prompts came in so many calls."""
     arrivals_per_s: list[int] = []
@@ -77,7 +77,7 @@ class Counters(BaseModel):
         return self.lanes[vendor][operation]
 
     def requests(self, operation: Operation | None = None) -> int:
-        """Return the calls of all vendors, of one operation or of both."""
+        """Return the calls of all vendors, of one operation or of all."""
         return sum(
             lane.requests
             for operations in self.lanes.values()
@@ -125,7 +125,7 @@ class Tally:
         self._arrivals[second] += 1
 
     def brought(self, *, texts: int, prompts: list[bytes]) -> None:
-        """Count what a well-formed call brought; `texts` is 0 in a chat."""
+        """Count what a well-formed call brought; `texts` is 0 where none are embedded."""
         if texts:
             self.counters.texts += texts
             self.counters.most_texts = max(self.counters.most_texts, texts)

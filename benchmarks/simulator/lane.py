@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from benchmarks.simulator.behaviour import Behaviour, Fault, Schedule
-from benchmarks.simulator.calls import ChatCall, EmbedCall, Operation, Vendor
+from benchmarks.simulator.calls import Call, Operation, Vendor
 from benchmarks.simulator.ceilings import Ceilings
 from benchmarks.simulator.counters import LaneCounters, LoggedCall, Tally
 
@@ -63,7 +63,7 @@ class Lane:
         if new_sequence:
             self.schedule.replace(behaviour.sequence)
 
-    def admit(self, visit: Visit, call: EmbedCall | ChatCall, *, now_s: float) -> float:
+    def admit(self, visit: Visit, call: Call, *, now_s: float) -> float:
         """Count what the call brought; return 0, or the seconds it must wait for the ceilings."""
         visit.logged.texts = len(call.texts)
         visit.tally.brought(texts=len(call.texts), prompts=call.prompts)

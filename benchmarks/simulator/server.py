@@ -19,15 +19,17 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from benchmarks.simulator import answers, vectors
-from benchmarks.simulator.behaviour import Behaviour, BehaviourFields, Change
+from benchmarks.simulator.behaviour import Behaviour, BehaviourFields, Change, Fault
 from benchmarks.simulator.calls import (
     OPERATIONS,
     VENDORS,
     BadCall,
+    Call,
     ChatCall,
     EmbedCall,
     Json,
     Operation,
+    RerankWire,
     Vendor,
     Wire,
 )
@@ -136,6 +138,7 @@ class Simulator:
         vendor_routes: list[tuple[str, Wire, Operation]] = [
             ("/v2/embed", CohereWire(), "embed"),
             ("/v2/chat", CohereWire(), "chat"),
+            ("/v2/rerank", CohereWire(), "rerank"),
             ("/v1/embeddings", openai, "embed"),
             ("/v1/chat/completions", openai, "chat"),
             ("/compatible/v1/embeddings", compatible, "embed"),
@@ -189,16 +192,27 @@ class Simulator:
         if fault is not None and fault.is_early(stream=stream):
             return await exchange.fail_early(fault)
         visit.tally.counters.input_tokens += call.input_tokens
+        if isinstance(call, ChatCall):
+            return await self._answer_chat(exchange, lane, call, fault)
         if isinstance(call, EmbedCall):
             rows = [vectors.embed(text, call.dimensions) for text in call.texts]
-            return await exchange.whole(wire.embedded(call, rows, exchange.number), fault)
+            body = wire.embedded(call, rows, exchange.number)
+        else:
+            assert isinstance(wire, RerankWire)
+            body = wire.reranked(call, answers.relevances(call), exchange.number)
+        return await exchange.whole(body, fault)
+
+    async def _answer_chat(
+        self, exchange: Exchange, lane: Lane, call: ChatCall, fault: Fault | None
+    ) -> web.StreamResponse:
+        wire, behaviour = exchange.wire, lane.behaviour
         reply = answers.answer(call, exchange.number)
         lane.ceilings.add_output(behaviour, tokens=reply.output_tokens, now_s=time.monotonic())
         if call.stream:
             return await exchange.stream(
                 wire.streamed(call, reply), reply, fault, piece_ms=behaviour.piece_ms
             )
-        visit.tally.counters.output_tokens += reply.output_tokens
+        exchange.visit.tally.counters.output_tokens += reply.output_tokens
         return await exchange.whole(wire.answered(call, reply), fault)
 
     async def _get_counters(self, request: web.Request) -> web.Response:
@@ -288,7 +302,7 @@ class _Reset(BaseModel):
 _BEHAVIOURS: Final = TypeAdapter(dict[Vendor, dict[Operation, Behaviour]])
 
 
-async def _read(exchange: Exchange, operation: Operation) -> EmbedCall | ChatCall:
+async def _read(exchange: Exchange, operation: Operation) -> Call:
     request = exchange.request
     content = await request.read()
     # A server of one's own, such as Ollama, asks for none.
@@ -304,6 +318,9 @@ async def _read(exchange: Exchange, operation: Operation) -> EmbedCall | ChatCal
     deployment = request.match_info.get("deployment")
     if operation == "embed":
         return exchange.wire.read_embed(body, deployment)
+    if operation == "rerank":
+        assert isinstance(exchange.wire, RerankWire)
+        return exchange.wire.read_rerank(body)
     return exchange.wire.read_chat(body, deployment)
 
 

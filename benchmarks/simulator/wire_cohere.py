@@ -1,6 +1,6 @@
-"""Cohere's v2 format: `POST /v2/embed` and `POST /v2/chat`.
+"""Cohere's v2 format: `POST /v2/embed`, `/v2/chat` and `/v2/rerank`.
 
-Source: docs.cohere.com/v2/reference/embed, …/chat, …/chat-stream, …/errors; the SDK 7.3.1.
+Source: docs.cohere.com/v2/reference/embed, …/chat, …/chat-stream, …/rerank, …/errors; SDK 7.3.1.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from benchmarks.simulator.calls import (
     EventStream,
     Json,
     Reply,
+    RerankCall,
     Vendor,
     model_of,
     positive,
@@ -28,6 +29,8 @@ from benchmarks.simulator.calls import (
 )
 
 TEXTS_PER_CALL: Final = 96
+DOCUMENTS_PER_CALL: Final = 10_000
+"""Source: docs.cohere.com/docs/reranking-best-practices."""
 DEFAULT_DIMENSIONS: Final = 1536
 """Of embed-v4.0. Source: docs.cohere.com/docs/cohere-embed."""
 OWN_DIMENSIONS: Final = {
@@ -85,6 +88,18 @@ class CohereWire:
             include_usage=True,
         )
 
+    def read_rerank(self, body: dict[str, Json]) -> RerankCall:
+        """Return the call.
+
+        Raises: BadCall.
+        """
+        query = body.get("query")
+        if not isinstance(query, str) or not query.strip():
+            raise BadCall(400, "query must be a string that is not empty")
+        documents = texts_of(body.get("documents"), at_most=DOCUMENTS_PER_CALL)
+        top_n = positive(body.get("top_n"), "top_n") or len(documents)
+        return RerankCall(model_of(body, None), query, documents, min(top_n, len(documents)))
+
     def embedded(self, call: EmbedCall, rows: list[bytes], number: int) -> Json:
         """Return the answer with a list for each of the asked types."""
         embeddings: dict[str, Json] = {}
@@ -112,6 +127,15 @@ class CohereWire:
             "finish_reason": _finish(reply),
             "message": {**message, "citations": citations} if citations else message,
             "usage": _usage(reply),
+        }
+
+    def reranked(self, call: RerankCall, relevances: list[float], number: int) -> Json:
+        """Return the best, best first, by their places in the call."""
+        best = sorted(range(len(relevances)), key=lambda at: -relevances[at])[: call.top_n]
+        return {
+            "id": _id(number),
+            "results": [{"index": at, "relevance_score": relevances[at]} for at in best],
+            "meta": {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}},
         }
 
     def streamed(self, call: ChatCall, reply: Reply) -> EventStream:

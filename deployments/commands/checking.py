@@ -20,7 +20,7 @@ from rich.table import Table
 from runtime import assembly, provider_assembly
 from runtime.clock import SystemClock
 from runtime.errors import AIAgentError, ConfigurationError
-from runtime.health import ChatProbe, EmbedderProbe, HealthCheck
+from runtime.health import ChatProbe, EmbedderProbe, HealthCheck, Probe, RerankerProbe
 from runtime.metrics import NoMetrics
 from runtime.settings import Secrets, Settings, load
 from runtime.storage.migrate import find_pending
@@ -105,19 +105,25 @@ async def _look_at_providers(settings: Settings, *, deep: bool) -> list[Finding]
         told = "configured (--deep calls it)"
         space = provider_assembly.embedding_model(settings).key
         models = provider_assembly.chat_models(settings)
+        reranks = settings.rerank_provider
+        order = f"{reranks}:{settings.providers[reranks].rerank_model}" if reranks else ""
         return [
             Finding("embedding", good=True, detail=f"{space}, {told}"),
             *(
                 Finding(f"chat_{name}", good=True, detail=f"{name}:{model}, {told}")
                 for name, model in models.items()
             ),
+            *([Finding("rerank", good=True, detail=f"{order}, {told}")] if order else []),
         ]
 
     emit = NoMetrics().emit  # a look of the doctor is no work of the application
     embedder = provider_assembly.make_embedder(settings, emit)
     chats = provider_assembly.make_chats(settings, emit, embedder)
-    probes = (ChatProbe(chat, f"chat_{name}") for name, chat in chats.items())
-    check = HealthCheck([EmbedderProbe(embedder), *probes], clock=SystemClock())
+    probes: list[Probe] = [EmbedderProbe(embedder)]
+    probes += [ChatProbe(chat, f"chat_{name}") for name, chat in chats.items()]
+    reranker = provider_assembly.make_reranker(settings, emit)
+    probes += [] if reranker is None else [RerankerProbe(reranker)]
+    check = HealthCheck(probes, clock=SystemClock())
     report = await check.report(deep=True)
     return [Finding(part.name, part.state == "ok", part.detail) for part in report.components]
 

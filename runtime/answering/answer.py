@@ -216,7 +216,7 @@ class AnswerQuestion:
             model=reply.model,
             usage=TokenUsage(found.embedding_tokens, reply.input_tokens, reply.output_tokens),
             timings_ms=stages.timings_ms,
-            warnings=written.warnings,
+            warnings=found.warnings + written.warnings,
             degraded=degraded,
             split_arm=self._chat.arm_of(asked.workspace_id),
             context=written.context,

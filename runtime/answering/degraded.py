@@ -21,6 +21,9 @@ STALE_ANSWER: Final = "stale_answer"
 CACHE_UNAVAILABLE: Final = "cache_unavailable"
 """Source: the contract, `degraded`."""
 
+RERANK_UNAVAILABLE: Final = "rerank_unavailable"
+"""A warning, no degradation: what was found is in the order of the search."""
+
 DONE_WITHOUT: Final = (
     EmbeddingError,
     ChatError,

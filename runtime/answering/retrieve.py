@@ -43,6 +43,7 @@ class Found:
     mode: Literal["hybrid", "text"]
     embedding_tokens: int = 0
     degraded: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 async def embed_question(embedder: Embedder, text: str, *, share_s: float) -> Embedded:
@@ -79,8 +80,9 @@ async def retrieve(
     scope: SearchScope,
     model: EmbeddingModel,
     language: Language,
+    limit: int,
 ) -> list[Passage]:
-    """Return at most `max_results` passages, best first, each of another field of a record.
+    """Return at most `limit` passages, best first, each of another field of a record.
 
     Raises: RetrievalError, DatabaseUnavailable, StatementTimeout.
     """
@@ -90,17 +92,17 @@ async def retrieve(
     )
     fused = fuse(by_meaning, by_words, language=language)
     near = (passage for passage in fused if passage.similarity >= question.min_similarity)
-    return list(islice(near, question.max_results))
+    return list(islice(near, limit))
 
 
 async def retrieve_by_words(
-    passages: PassageStore, workspace_id: UUID, question: Question, *, text: str, scope: SearchScope
+    passages: PassageStore, workspace_id: UUID, *, text: str, scope: SearchScope, limit: int
 ) -> list[Passage]:
-    """Return at most `max_results` passages that share words with the question, best first.
+    """Return at most `limit` passages that share words with the question, best first.
 
     `min_similarity` does not apply: it bounds likeness of meaning, and a field that shares only a
     drug's name with a long question may well be its answer.
 
     Raises: DatabaseUnavailable, StatementTimeout.
     """
-    return await passages.search_text(workspace_id, text, scope=scope, limit=question.max_results)
+    return await passages.search_text(workspace_id, text, scope=scope, limit=limit)

@@ -1,4 +1,4 @@
-"""From a question to the passages that an answer may rest on: aim, embed, find.
+"""From a question to the passages that an answer may rest on: aim, embed, find, rank.
 
 `answer.py` calls `Search`; between embedding and finding it looks for an earlier answer. How two
 rankings become one is `fusion.py`'s affair, what "nearest" means the store's.
@@ -7,12 +7,17 @@ rankings become one is `fusion.py`'s affair, what "nearest" means the store's.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from runtime.answering.degraded import DONE_WITHOUT, EMBEDDING_UNAVAILABLE
+from runtime.answering.degraded import (
+    DONE_WITHOUT,
+    EMBEDDING_UNAVAILABLE,
+    RERANK_UNAVAILABLE,
+)
+from runtime.answering.rerank import RERANKED, rerank
 from runtime.answering.retrieve import Found, embed_question, retrieve, retrieve_by_words
 from runtime.answering.standalone import make_standalone
-from runtime.answering.time_shares import for_embedding, for_rewriting
+from runtime.answering.time_shares import for_embedding, for_reranking, for_rewriting
 from runtime.narrowing.narrow import narrow, settle
 from runtime.telemetry import PassagesSearched
 
@@ -28,11 +33,12 @@ if TYPE_CHECKING:
         EmbeddingModel,
         Language,
         NamedClient,
+        Passage,
         Question,
         SearchScope,
         Vector,
     )
-    from runtime.ports import ClientDirectory, Embedder, PassageStore
+    from runtime.ports import ClientDirectory, Embedder, PassageStore, Reranker
     from runtime.telemetry import Emit
 
 
@@ -67,7 +73,8 @@ class EmbeddedAim:
 class Search:
     """Searches, any number at once.
 
-    With `text_search_fallback` off, an embedding that fails is the question's error.
+    With `text_search_fallback` off, an embedding that fails is the question's error. Without a
+    `reranker`, what was found stays in the order of the search.
     """
 
     def __init__(
@@ -79,6 +86,7 @@ class Search:
         chat: ChatChain,
         text_search_fallback: bool,
         emit: Emit,
+        reranker: Reranker | None = None,
     ) -> None:
         self._spaces = spaces
         self._passages = passages
@@ -86,6 +94,7 @@ class Search:
         self._chat = chat
         self._text_search_fallback = text_search_fallback
         self._emit = emit
+        self._reranker = reranker
 
     async def aim(self, asked: Asked, stages: Stages) -> Aim:
         """Return what to look for: the question by itself, and the clients and times it names.
@@ -143,32 +152,51 @@ class Search:
     async def find(
         self, asked: Asked, aim: Aim, embedded: EmbeddedAim | None, stages: Stages
     ) -> Found:
-        """Find passages by meaning and words, or by words alone without a vector.
+        """Find passages by meaning and words, or by words alone without a vector, best first.
 
         Raises: DeadlineExceeded, RetrievalError, DatabaseUnavailable, StatementTimeout.
         """
+        mode: Literal["hybrid", "text"] = "text" if embedded is None else "hybrid"
+        passages = await self._search(asked, aim, embedded, stages)
+        warnings: tuple[str, ...] = ()
+        if self._reranker is not None:
+            share_s = for_reranking(stages.remaining_s("rerank"))
+            try:
+                with stages.measured("rerank"):
+                    passages = await rerank(self._reranker, aim.text, passages, share_s=share_s)
+            except DONE_WITHOUT:
+                warnings = (RERANK_UNAVAILABLE,)
+        found = passages[: asked.question.max_results]
+        searched_s = stages.timings_ms["retrieve"] / 1000
+        self._emit(PassagesSearched(mode, duration_s=searched_s, found=len(found)))
+        if embedded is None:
+            return Found(found, mode, degraded=(EMBEDDING_UNAVAILABLE,), warnings=warnings)
+        return Found(found, mode, embedding_tokens=embedded.tokens, warnings=warnings)
+
+    async def _search(
+        self, asked: Asked, aim: Aim, embedded: EmbeddedAim | None, stages: Stages
+    ) -> list[Passage]:
+        """Return as many of the best passages as are asked for, or are to be ranked."""
         question, workspace_id = asked.question, asked.workspace_id
+        limit = question.max_results
+        if self._reranker is not None:
+            limit = max(limit, RERANKED)
         async with stages.held("retrieve"):
             if embedded is None:
-                passages = await retrieve_by_words(
-                    self._passages, workspace_id, question, text=aim.text, scope=aim.scope
+                return await retrieve_by_words(
+                    self._passages, workspace_id, text=aim.text, scope=aim.scope, limit=limit
                 )
-                found = Found(passages, "text", degraded=(EMBEDDING_UNAVAILABLE,))
-            else:
-                passages = await retrieve(
-                    self._passages,
-                    workspace_id,
-                    question,
-                    embedded.vector,
-                    text=aim.text,
-                    scope=aim.scope,
-                    model=embedded.model,
-                    language=asked.language,
-                )
-                found = Found(passages, "hybrid", embedding_tokens=embedded.tokens)
-        searched_s = stages.timings_ms["retrieve"] / 1000
-        self._emit(PassagesSearched(found.mode, duration_s=searched_s, found=len(passages)))
-        return found
+            return await retrieve(
+                self._passages,
+                workspace_id,
+                question,
+                embedded.vector,
+                text=aim.text,
+                scope=aim.scope,
+                model=embedded.model,
+                language=asked.language,
+                limit=limit,
+            )
 
     def _embedder_of(self, space: str | None) -> Embedder | None:
         return self._spaces.for_workspace(space)

@@ -17,7 +17,7 @@ from runtime.messages import EmbeddingModel, Limits
 if TYPE_CHECKING:
     import httpx
 
-    from runtime.ports import ChatModel, Embedder
+    from runtime.ports import ChatModel, Embedder, Reranker
     from runtime.providers.options import ProviderOptions
 
 
@@ -58,6 +58,15 @@ class Chat:
 
 
 @dataclass(frozen=True, slots=True)
+class Rerank:
+    """What a provider reranks with, and the module that does it. `model` is the default."""
+
+    module: str
+    model: str
+    limits: Limits = UNLIMITED
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """One vendor.
 
@@ -74,6 +83,7 @@ class Provider:
     api_version: str | None = None
     embedding: Embedding | None = None
     chat: Chat | None = None
+    rerank: Rerank | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -92,6 +102,14 @@ class ChatModule(Protocol):
 
     def make_chat(self, options: ProviderOptions, http: httpx.AsyncClient) -> ChatModel:
         """Return a ChatModel on this client."""
+        ...
+
+
+class RerankModule(Protocol):
+    """What a module offers that reranks."""
+
+    def make_reranker(self, options: ProviderOptions, http: httpx.AsyncClient) -> Reranker:
+        """Return a Reranker on this client."""
         ...
 
 
@@ -129,6 +147,11 @@ PROVIDERS: Final[dict[str, Provider]] = {
                     "command-a-reasoning-08-2025": 256_000,
                     "command-r": 128_000,
                 },
+            ),
+            # Reads 32,768 tokens of question and text together. Source: docs.cohere.com/docs/rerank
+            # (October 2026).
+            rerank=Rerank(
+                "runtime.providers.cohere_rerank", "rerank-v4.0-pro", Limits(requests=1000)
             ),
         ),
         Provider(
@@ -210,3 +233,10 @@ def embedding_module(provider: str) -> EmbeddingModule:
 def chat_module(provider: str) -> ChatModule:
     """Return the imported module of a provider that chats."""
     return cast("ChatModule", import_module(PROVIDERS[provider].module))
+
+
+def rerank_module(provider: str) -> RerankModule:
+    """Return the imported module of a provider that reranks."""
+    rerank = PROVIDERS[provider].rerank
+    assert rerank is not None
+    return cast("RerankModule", import_module(rerank.module))

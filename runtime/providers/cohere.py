@@ -58,7 +58,7 @@ _INPUT_TYPES: Final[dict[InputType, str]] = {"query": "search_query", "document"
 _REFUSED: Final = "ERROR_TOXIC"
 """Of Cohere's older models. Source: docs.cohere.com/v1/reference/chat, `finish_reason`."""
 _WHOLE: Final = ("COMPLETE", "MAX_TOKENS", "STOP_SEQUENCE")
-_ONE_ATTEMPT: Final[RequestOptions] = {"max_retries": 0, "stream_reconnection_enabled": False}
+ONE_ATTEMPT: Final[RequestOptions] = {"max_retries": 0, "stream_reconnection_enabled": False}
 
 
 def make_embedder(options: ProviderOptions, http: httpx.AsyncClient) -> CohereEmbedder:
@@ -102,7 +102,7 @@ class CohereEmbedder:
         clock: Clock | None = None,
     ) -> None:
         self.model = EmbeddingModel(PROVIDER, model, OWN_DIMENSIONS.get(model, dimensions))
-        self._client = _client(http, api_key, base_url)
+        self._client = open_client(http, api_key, base_url)
         self._clock = clock or SystemClock()
 
     async def embed_text(self, text: str, *, input_type: InputType, timeout_s: float) -> Embedded:
@@ -143,7 +143,7 @@ class CohereEmbedder:
             # A passage cut short without a word would be found for what it does not say.
             truncate="NONE",
             output_dimension=OMIT if self.model.name in OWN_DIMENSIONS else self.model.dimensions,
-            request_options=_ONE_ATTEMPT,
+            request_options=ONE_ATTEMPT,
         )
         encoded = response.embeddings.base64 or []
         vectors = unit_rows(encoded, count=len(texts), model=self.model)
@@ -165,7 +165,7 @@ class CohereChat:
     ) -> None:
         self.provider = PROVIDER
         self.name = model
-        self._client = _client(http, api_key, base_url)
+        self._client = open_client(http, api_key, base_url)
         self._clock = clock or SystemClock()
 
     async def chat(self, request: ChatRequest, *, timeout_s: float) -> ChatReply:
@@ -181,7 +181,7 @@ class CohereChat:
                     documents=_documents(request) or OMIT,
                     temperature=request.temperature,
                     max_tokens=request.max_tokens,
-                    request_options=_ONE_ATTEMPT,
+                    request_options=ONE_ATTEMPT,
                 )
             content = response.message.content or []
             text = "".join(item.text for item in content if item.type == "text")
@@ -203,7 +203,7 @@ class CohereChat:
             documents=_documents(request) or OMIT,
             temperature=request.temperature,
             max_tokens=request.max_tokens,
-            request_options=_ONE_ATTEMPT,
+            request_options=ONE_ATTEMPT,
         )
         assert isinstance(events, AsyncGenerator)
         pieces: list[str] = []
@@ -253,7 +253,8 @@ class CohereChat:
         return BadProviderResponse(PROVIDER, self.name, "chat", reason, None)
 
 
-def _client(http: httpx.AsyncClient, api_key: SecretStr, base_url: str) -> cohere.AsyncClientV2:
+def open_client(http: httpx.AsyncClient, api_key: SecretStr, base_url: str) -> cohere.AsyncClientV2:
+    """Return the vendor's client on ours; of its own it neither retries nor ends a call."""
     # Without a `timeout` of its own it leaves time-outs to the HTTP client; its default is 300 s.
     return cohere.AsyncClientV2(
         api_key.get_secret_value(),

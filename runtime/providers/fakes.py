@@ -7,13 +7,14 @@ every other one: to fail, to hang, to misquote, never to end.
 from __future__ import annotations
 
 import asyncio
+import re
 import zlib
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final, Literal
 
 import numpy as np
 
-from runtime.errors import AIAgentError, ProviderTimeout
+from runtime.errors import AIAgentError, Operation, ProviderTimeout
 from runtime.messages import (
     ChatEvent,
     ChatReply,
@@ -170,9 +171,40 @@ class FakeChatModel:
         return f"{document.text[start:end]} [{marker}]"
 
 
-async def _wait(
-    hold: asyncio.Event, timeout_s: float, who: tuple[str, str, Literal["embed", "chat"]]
-) -> None:
+class FakeReranker:
+    """A `Reranker` by shared words: the share of the question's words that stand in the text.
+
+    `failures` and `hold` as in FakeEmbedder. `calls` remembers what was asked of which texts.
+    """
+
+    def __init__(self) -> None:
+        self.provider = "fake"
+        self.name = "shared-words"
+        self.failures: list[AIAgentError] = []
+        self.hold: asyncio.Event | None = None
+        self.calls: list[tuple[str, tuple[str, ...]]] = []
+
+    async def rank(self, question: str, texts: Sequence[str], *, timeout_s: float) -> list[float]:
+        """Return how relevant each text is.
+
+        Raises: AIAgentError (what it was told to).
+        """
+        if not texts:
+            return []
+        self.calls.append((question, tuple(texts)))
+        if self.failures:
+            raise self.failures.pop(0)
+        if self.hold is not None:
+            await _wait(self.hold, timeout_s, (self.provider, self.name, "rerank"))
+        asked = _words(question)
+        return [len(asked & _words(text)) / max(1, len(asked)) for text in texts]
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.casefold()))
+
+
+async def _wait(hold: asyncio.Event, timeout_s: float, who: tuple[str, str, Operation]) -> None:
     try:
         async with asyncio.timeout(timeout_s):
             await hold.wait()

@@ -14,7 +14,7 @@ from runtime.health import ComponentHealth, ProcessProbe
 from runtime.messages import Client, Question
 from runtime.provider_settings import variables_of
 from runtime.providers.catalog import PROVIDERS
-from runtime.providers.fakes import FakeChatModel, FakeEmbedder
+from runtime.providers.fakes import FakeChatModel, FakeEmbedder, FakeReranker
 from runtime.settings import Secrets, Settings, load
 from runtime.telemetry import Event, RecordsEmbedded
 from tests.integration.conftest import Site
@@ -106,6 +106,45 @@ def test_every_vendor_is_chosen_by_configuration_alone(monkeypatch: pytest.Monke
     models = provider_assembly.chat_models(settings)
     assert made == {name: (name, model) for name, model in models.items()}
     assert set(made) == {*PROVIDERS, "local"}
+
+
+def test_a_reranker_is_made_only_where_one_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COHERE_API_KEY", "no-real-key")
+    settings, _ = load()
+    assert provider_assembly.make_reranker(settings, nothing) is None
+    monkeypatch.setenv("AI_RERANK_PROVIDER", "cohere")
+    monkeypatch.setenv("AI_COHERE_RERANK_MODEL", "rerank-v3.5")
+    settings, _ = load()
+    reranker = provider_assembly.make_reranker(settings, nothing)
+    assert reranker is not None
+    assert (reranker.provider, reranker.name) == ("cohere", "rerank-v3.5")
+
+
+async def test_an_answer_in_another_order_is_another_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AI_VECTOR_SEARCH_TIMEOUT_SECONDS", "30")
+    settings, _ = load()
+    workspace_id, reranker = uuid4(), FakeReranker()
+    spaces = EmbeddingSpaces(FakeEmbedder())
+    question = Question("She plays the cello in a quartet?", min_similarity=0)
+    caches = list[str]()
+    for order in (None, reranker, reranker):
+        async with assembly.open_services(
+            settings, nothing, spaces, {"local": FakeChatModel()}, reranker=order
+        ) as services:
+            if not caches:
+                for note in ("She plays the cello.", "She plays in a quartet."):
+                    client = Client(uuid4(), "Noa", notes=note)
+                    await services.records.put_client(workspace_id, client)
+                async with assembly.open_embedding_queue(settings, nothing, spaces) as queue:
+                    await queue.step(workspace_id)
+            answer = await services.ask(workspace_id, question, deadline_s=30)
+            caches.append(answer.cache)
+            names = [part.name for part in (await services.health.report()).components]
+            assert ("rerank" in names) == (order is not None)
+    assert caches == ["miss", "miss", "exact"]
+    assert len(reranker.calls) == 1
 
 
 def test_the_built_in_pair_is_one_of_them() -> None:

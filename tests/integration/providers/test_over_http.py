@@ -37,12 +37,12 @@ from runtime.messages import (
     ChatRequest,
     TextDelta,
 )
-from runtime.ports import ChatModel, Embedder
+from runtime.ports import ChatModel, Embedder, Reranker
 from runtime.providers import catalog
 from runtime.providers.options import ProviderOptions
 from runtime.providers.transport import open_http
 
-Operation: TypeAlias = Literal["chat", "stream", "embed"]
+Operation: TypeAlias = Literal["chat", "stream", "embed", "rerank"]
 
 PATHS: dict[Vendor, str] = {
     "cohere": "",
@@ -53,6 +53,7 @@ PATHS: dict[Vendor, str] = {
 }
 CHATS: list[Vendor] = list(PATHS)
 EMBEDDERS: list[Vendor] = [name for name in PATHS if catalog.PROVIDERS[name].embedding]
+RERANKERS: list[Vendor] = [name for name in PATHS if catalog.PROVIDERS[name].rerank]
 
 REQUEST = ChatRequest(
     system="Answer from the records.",
@@ -106,11 +107,16 @@ class Site:
     def embedder(self, vendor: Vendor) -> Embedder:
         return catalog.embedding_module(vendor).make_embedder(self.options(vendor), self.http)
 
+    def reranker(self, vendor: Vendor) -> Reranker:
+        return catalog.rerank_module(vendor).make_reranker(self.options(vendor), self.http)
+
     def call(self, vendor: Vendor, operation: Operation) -> Coroutine[None, None, object]:
         match operation:
             case "embed":
                 embedder = self.embedder(vendor)
                 return embedder.embed_text("x", input_type="query", timeout_s=10)
+            case "rerank":
+                return self.reranker(vendor).rank("x", ["y", "z"], timeout_s=10)
             case "chat":
                 return self.chat(vendor).chat(REQUEST, timeout_s=10)
             case "stream":
@@ -172,6 +178,28 @@ async def test_a_long_list_is_split_as_the_vendor_takes_it(vendor: Vendor, site:
     assert (counted.most_texts, counted.texts) == (most, most + 7)
 
 
+@pytest.mark.parametrize("vendor", RERANKERS)
+async def test_relevances_come_in_the_order_of_the_texts(vendor: Vendor, site: Site) -> None:
+    texts = ["Eats well.", "ישנה רע, ומתעוררת בלילה.", "Sleeps badly, wakes at three.", "Sleeps."]
+    reranker = site.reranker(vendor)
+    relevances = await reranker.rank("Who sleeps badly?", texts, timeout_s=10)
+    assert [round(relevance, 2) for relevance in relevances] == [0, 0, 0.67, 0.33]
+    [_, hebrew, *_] = await reranker.rank("מי ישנה רע בלילה?", texts, timeout_s=10)
+    assert hebrew == 0.75
+    assert await reranker.rank("Who sleeps badly?", [], timeout_s=10) == []
+    counted = site.simulator.counters().of(vendor, "rerank")
+    assert (counted.requests, counted.ok, counted.in_flight) == (2, 2, 0)
+    assert counted.input_tokens > 0
+
+
+@pytest.mark.parametrize("vendor", RERANKERS)
+async def test_a_reranker_that_hangs_is_left(vendor: Vendor, site: Site) -> None:
+    site.simulator.behave("rerank", vendor, outage="hang")
+    with pytest.raises(ProviderTimeout):
+        await site.reranker(vendor).rank("x", ["y"], timeout_s=0.05)
+    await site.simulator.wait_for(lambda c: c.of(vendor, "rerank").disconnects == 1)
+
+
 @pytest.mark.parametrize("vendor", CHATS)
 async def test_a_reader_who_leaves_is_seen_to_leave(vendor: Vendor, site: Site) -> None:
     site.simulator.behave("chat", vendor, outage=Fault(kind="slow_drip", drip_ms=5))
@@ -205,6 +233,9 @@ async def test_a_failure_is_ours_and_is_not_tried_again(
     if vendor in EMBEDDERS:
         assert type(await site.error_of(vendor, "embed")) is ours
         assert site.simulator.counters().of(vendor, "embed").requests == 1
+    if vendor in RERANKERS:
+        assert type(await site.error_of(vendor, "rerank")) is ours
+        assert site.simulator.counters().of(vendor, "rerank").requests == 1
 
 
 @pytest.mark.parametrize("vendor", CHATS)
@@ -220,6 +251,8 @@ async def test_an_answer_that_breaks_off_is_ours(vendor: Vendor, site: Site) -> 
         assert type(await site.error_of(vendor, "stream")) is ProviderUnavailable
     if vendor in EMBEDDERS:
         assert type(await site.error_of(vendor, "embed")) is ProviderUnavailable
+    if vendor in RERANKERS:
+        assert type(await site.error_of(vendor, "rerank")) is ProviderUnavailable
 
 
 @pytest.mark.parametrize("vendor", CHATS)

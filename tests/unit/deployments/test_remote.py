@@ -5,7 +5,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from deployments.remote import SLICE_TEXTS, RemoteEmbedder
+from deployments.remote import SLICE_TEXTS, RemoteEmbedder, RemoteReranker
 from runtime.messages import EmbeddingModel
 from runtime.telemetry import request_id
 
@@ -71,3 +71,37 @@ async def test_no_texts_are_no_call() -> None:
     )
     assert handle.calls == []
     assert embedded.vectors.shape == (0, 2)
+
+
+class RankingHandle:
+    """The embedding deployment's handle: a text is as relevant as the number it is."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+        self.rerank = self
+
+    def options(self, **options: object) -> RankingHandle:
+        assert options == {"_by_reference": False}
+        return self
+
+    def remote(self, question: str, texts: list[str], *rest: object) -> Any:
+        self.calls.append((question, texts, *rest))
+
+        async def answer() -> list[float]:
+            return [float(text) for text in texts]
+
+        return answer()
+
+
+async def test_an_order_is_asked_of_the_deployment_with_less_than_the_callers_time() -> None:
+    handle = RankingHandle()
+    reranker = RemoteReranker(handle, provider="cohere", name="rerank-v4.0-pro")
+    token = request_id.set("visit-1")
+    try:
+        assert await reranker.rank("sleep?", ("0.25", "1"), timeout_s=2) == [0.25, 1.0]
+    finally:
+        request_id.reset(token)
+    assert handle.calls == [("sleep?", ["0.25", "1"], pytest.approx(1.9), "visit-1")]
+    assert await reranker.rank("sleep?", (), timeout_s=2) == []
+    assert len(handle.calls) == 1
+    assert (reranker.provider, reranker.name) == ("cohere", "rerank-v4.0-pro")

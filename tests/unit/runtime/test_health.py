@@ -17,10 +17,11 @@ from runtime.health import (
     HealthReport,
     IndexProbe,
     ProcessProbe,
+    RerankerProbe,
     State,
 )
 from runtime.messages import CircuitState
-from runtime.providers.fakes import FakeChatModel, FakeEmbedder
+from runtime.providers.fakes import FakeChatModel, FakeEmbedder, FakeReranker
 
 
 class Part:
@@ -127,6 +128,17 @@ async def test_the_providers_are_called_only_by_a_deep_look() -> None:
         "fake:scripted, answered",
     ]
     assert (len(embedder.calls), len(chat_model.requests)) == (1, 1)
+
+
+async def test_without_the_reranker_answers_are_only_degraded() -> None:
+    reranker = FakeReranker()
+    check = HealthCheck([RerankerProbe(reranker)], clock=ManualClock())
+    [part] = (await check.report()).components
+    assert (part.detail, reranker.calls) == ("fake:shared-words, configured", [])
+    [part] = (await check.report(deep=True)).components
+    assert part.detail == "fake:shared-words, answered"
+    reranker.failures.append(ProviderTimeout("fake", "m", "rerank", "no answer", None))
+    assert (await check.report(deep=True)).status == "degraded"
 
 
 async def test_a_provider_that_fails_a_deep_look_is_down() -> None:

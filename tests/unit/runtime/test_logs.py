@@ -19,6 +19,7 @@ EVENTS: tuple[telemetry.Event, ...] = (
     telemetry.PassagesSearched("vector", 0.004, 5),
     telemetry.EmbeddingCalled("local", "multilingual-e5-small-q4", 1, 9, 0.03, None),
     telemetry.ChatCalled("cohere", "command-a-03-2025", 900, 40, 1.5, None, None),
+    telemetry.RerankCalled("cohere", "rerank-v4.0-pro", 20, 0.2, None),
     telemetry.RecordsEmbedded(8, 40, 2, 0, 3.5),
     telemetry.BacklogMeasured(12),
     telemetry.CallRetried("embed", "cohere_embed", 1, 0.5, "RateLimitError"),

@@ -17,7 +17,7 @@ from runtime.errors import (
     QuotaExceededError,
     RateLimitError,
 )
-from runtime.measured import MeasuredChat, MeasuredEmbedder
+from runtime.measured import MeasuredChat, MeasuredEmbedder, MeasuredReranker
 from runtime.messages import (
     ChatDocument,
     ChatEvent,
@@ -30,9 +30,9 @@ from runtime.messages import (
     TextDelta,
     UsageSoFar,
 )
-from runtime.providers.fakes import FakeChatModel, FakeEmbedder
+from runtime.providers.fakes import FakeChatModel, FakeEmbedder, FakeReranker
 from runtime.splitting import estimate_tokens
-from runtime.telemetry import ChatCalled, EmbeddingCalled, Event
+from runtime.telemetry import ChatCalled, EmbeddingCalled, Event, RerankCalled
 from runtime.usage import estimate_prompt_tokens
 
 REQUEST = ChatRequest(
@@ -72,6 +72,19 @@ async def test_a_failed_embedding_call_is_told_of_by_its_class() -> None:
     (event,) = emit.events
     assert isinstance(event, EmbeddingCalled)
     assert (event.texts, event.tokens, event.error_type) == (2, 0, "ProviderTimeout")
+
+
+async def test_a_call_of_a_reranker_is_told_of_with_its_texts_and_by_its_errors_class() -> None:
+    emit, inner = Recorder(), FakeReranker()
+    reranker = MeasuredReranker(inner, emit=emit, clock=ManualClock())
+    assert await reranker.rank("falls?", ["a fall", "sleep"], timeout_s=1) == [0.0, 0.0]
+    inner.failures.append(ProviderTimeout("fake", "shared-words", "rerank", "slow", None))
+    with pytest.raises(ProviderTimeout):
+        await reranker.rank("falls?", ["a fall", "sleep"], timeout_s=1)
+    assert emit.events == [
+        RerankCalled("fake", "shared-words", 2, 0.0, None),
+        RerankCalled("fake", "shared-words", 2, 0.0, "ProviderTimeout"),
+    ]
 
 
 async def test_a_chat_call_is_told_of_with_the_tokens_of_its_reply() -> None:

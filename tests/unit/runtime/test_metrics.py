@@ -93,6 +93,17 @@ CASES: list[tuple[telemetry.Event, list[str]]] = [
         ],
     ),
     (
+        telemetry.RerankCalled("cohere", "m", 20, 0.25, "ProviderTimeout"),
+        [
+            (
+                'ai_agent_rerank_errors_total{error_type="ProviderTimeout",model="m",'
+                'provider="cohere"} 1.0'
+            ),
+            'ai_agent_rerank_duration_seconds_sum{model="m",provider="cohere"} 0.25',
+            'ai_agent_rerank_duration_seconds_count{model="m",provider="cohere"} 1.0',
+        ],
+    ),
+    (
         telemetry.CallRetried("embed", "cohere_embed", 2, 1.5, "RateLimitError"),
         [
             'ai_retries_total{attempt="2",circuit_breaker="cohere_embed",operation="embed"} 1.0',

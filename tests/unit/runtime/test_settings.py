@@ -99,6 +99,9 @@ def test_a_env_file_is_read_and_the_environment_wins(
         ("AI_EMBEDDING_RETIRING", "openai:text-embedding-ada-002:512"),
         ("AI_EMBEDDING_RETIRING", "local:another:384"),
         ("AI_EMBEDDING_RETIRING", "local:multilingual-e5-small-q4:384"),
+        ("AI_RERANK_PROVIDER", "openai"),
+        ("AI_RERANK_PROVIDER", "local"),
+        ("AI_COHERE_RERANK_TIMEOUT_SECONDS", "0.5"),
         ("AI_CHAT_SPLIT", "local=0,cohere=10"),
         ("AI_CHAT_SPLIT", "local"),
         ("AI_OPENAI_BASE_URL", "ftp://somewhere"),
@@ -159,6 +162,7 @@ def test_secret_and_public_key_algorithms_are_not_mixed_and_one_is_named(
     [
         ({"AI_CHAT_FALLBACKS": "openai"}, "OPENAI_API_KEY"),
         ({"AI_CHAT_SPLIT": "local=9,anthropic=1"}, "ANTHROPIC_API_KEY"),
+        ({"AI_RERANK_PROVIDER": "cohere"}, "COHERE_API_KEY"),
         ({"AI_CHAT_PROVIDER": "openai_compatible"}, "OPENAI_COMPATIBLE_BASE_URL"),
         ({"AI_CHAT_PROVIDER": "azure", "AZURE_OPENAI_API_KEY": KEY}, "AZURE_OPENAI_ENDPOINT"),
         (
@@ -228,6 +232,20 @@ def test_limits_and_models_of_a_provider_are_set_by_its_own_names(
     settings, _ = load({"AI_COHERE_CHAT_MODEL": "command-x"})
     assert settings.limits()["cohere_chat"] == Limits(requests=7)
     assert settings.providers["cohere"].chat_model == "command-x"
+
+
+def test_a_reranker_is_used_only_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COHERE_API_KEY", KEY)
+    settings, _ = load()
+    assert settings.rerank_provider == ""
+    assert "cohere_rerank" not in settings.limits()
+    monkeypatch.setenv("AI_RERANK_PROVIDER", "cohere")
+    monkeypatch.setenv("AI_EMBEDDING_PROVIDER", "local")
+    monkeypatch.setenv("AI_CHAT_PROVIDER", "local")
+    settings, _ = load()
+    cohere = settings.providers["cohere"]
+    assert (cohere.rerank_model, cohere.rerank_timeout_seconds) == ("rerank-v4.0-pro", 10)
+    assert settings.limits() == {"cohere_rerank": Limits(requests=1000)}
 
 
 def test_secrets_do_not_print(monkeypatch: pytest.MonkeyPatch) -> None:

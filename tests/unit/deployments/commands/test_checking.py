@@ -129,3 +129,19 @@ def test_one_thing_to_mend_is_enough() -> None:
     good, bad = Finding("a", good=True, detail=""), Finding("b", good=False, detail="")
     assert checking.is_well([good, good])
     assert not checking.is_well([good, bad])
+
+
+async def test_the_reranker_is_looked_at_where_one_is_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COHERE_API_KEY", "no-real-key")
+    monkeypatch.setenv("AI_EMBEDDING_PROVIDER", "local")
+    monkeypatch.setenv("AI_CHAT_PROVIDER", "local")
+    settings, _ = load()
+    found = await checking._look_at_providers(settings, deep=False)
+    assert [finding.name for finding in found] == ["embedding", "chat_local"]
+    monkeypatch.setenv("AI_RERANK_PROVIDER", "cohere")
+    settings, _ = load()
+    *_, last = await checking._look_at_providers(settings, deep=False)
+    told = "cohere:rerank-v4.0-pro, configured (--deep calls it)"
+    assert last == Finding("rerank", good=True, detail=told)

@@ -35,7 +35,7 @@ from runtime.messages import (
     WorkspaceSettings,
 )
 from runtime.ports import Clock
-from runtime.providers.fakes import FakeChatModel, FakeEmbedder
+from runtime.providers.fakes import FakeChatModel, FakeEmbedder, FakeReranker
 from runtime.providers.local import ExtractiveChatModel
 from runtime.telemetry import Event
 
@@ -54,6 +54,7 @@ class Shelf:
         self.failure: Exception | None = None
         self.workspaces: list[UUID] = []
         self.scopes: list[SearchScope] = []
+        self.limits: list[int] = []
         self.worded: list[Passage] | None = None
         """What words find; None is what meaning finds."""
         self.texts: list[str] = []
@@ -67,14 +68,15 @@ class Shelf:
         scope: SearchScope,
         limit: int,
     ) -> list[Passage]:
-        del vector, model, limit
+        del vector, model
+        self.limits.append(limit)
         self.scopes.append(scope)
         return self._find(workspace_id)
 
     async def search_text(
         self, workspace_id: UUID, question: str, *, scope: SearchScope, limit: int
     ) -> list[Passage]:
-        del limit
+        self.limits.append(limit)
         self.scopes.append(scope)
         self.texts.append(question)
         found = self._find(workspace_id)
@@ -195,6 +197,7 @@ class Practice:
         self.policy = CachePolicy(is_on=True, ttl_s=3600, min_similarity=0.95, max_entries=100)
         self.split: dict[str, int] = {}
         self.windows: dict[str, int] = {}
+        self.reranker: FakeReranker | None = None
         self.may_search_text = True
         self.may_extract = True
         self.events: list[Event] = []
@@ -209,6 +212,7 @@ class Practice:
                 chat=chat,
                 text_search_fallback=self.may_search_text,
                 emit=self.events.append,
+                reranker=self.reranker,
             ),
             context=ContextBudget(self.windows, enabled=True, emit=self.events.append),
             reuse=Reuse(self.cache, self.policy, emit=self.events.append),

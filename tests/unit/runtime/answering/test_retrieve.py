@@ -70,6 +70,7 @@ async def find(shelf: Shelf, question: Question) -> list[Passage]:
         scope=THIS_CLIENT,
         model=MODEL,
         language="en",
+        limit=2,
     )
 
 
@@ -90,7 +91,7 @@ async def test_what_is_less_similar_than_asked_is_left_out(
 
 async def test_no_more_than_asked_for_the_best_first(make_passage: Callable[..., Passage]) -> None:
     passages = [make_passage(str(n), similarity=n / 10) for n in range(4, 10)]
-    found = await find(Shelf(*passages), Question("?", max_results=2))
+    found = await find(Shelf(*passages), Question("?"))
     assert [passage.text for passage in found] == ["9", "8"]
 
 
@@ -152,9 +153,8 @@ async def test_words_are_searched_in_this_workspace_and_client_whatever_the_simi
         make_passage("Quetiapine.", similarity=0.1),
         make_passage("No more than asked."),
     ]
-    question = Question("On quetiapine?", UUID(int=2), max_results=1, min_similarity=0.9)
     found = await retrieve_by_words(
-        shelf, UUID(int=1), question, text="On quetiapine?", scope=THIS_CLIENT
+        shelf, UUID(int=1), text="On quetiapine?", scope=THIS_CLIENT, limit=1
     )
     assert found == shelf.worded[:1]
     assert shelf.asked_in_words == [(UUID(int=1), "On quetiapine?", THIS_CLIENT, 1)]

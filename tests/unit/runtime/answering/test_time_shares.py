@@ -4,13 +4,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.answering.time_shares import for_embedding, for_provider, to_tell
+from runtime.answering.time_shares import (
+    for_embedding,
+    for_provider,
+    for_reranking,
+    to_tell,
+)
 
 SECONDS = st.floats(min_value=0.001, max_value=600)
 
 
 def test_a_hanging_embedding_takes_a_third() -> None:
     assert for_embedding(90) == 30
+
+
+@pytest.mark.parametrize(("remaining_s", "share_s"), [(90, 3), (12, 2), (0.6, 0.1)])
+def test_a_hanging_reranker_takes_a_sixth_and_three_seconds_at_most(
+    remaining_s: float, share_s: float
+) -> None:
+    assert for_reranking(remaining_s) == pytest.approx(share_s)
 
 
 @pytest.mark.parametrize(

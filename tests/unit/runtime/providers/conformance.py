@@ -45,6 +45,8 @@ from tests.unit.runtime.providers.wires import (
     OUTPUT_TOKENS,
     Service,
     Vendor,
+    ranked,
+    relevances_of,
     sse,
     vectors_of,
 )
@@ -98,6 +100,9 @@ def calls_of(vendor: Vendor, texts: tuple[str, ...] = (CANARY,)) -> dict[str, Ca
         calls["embed"] = lambda http: embedder(http).embed_texts(
             texts, input_type="document", timeout_s=5
         )
+    if vendor.make_reranker:
+        reranker = vendor.make_reranker
+        calls["rerank"] = lambda http: reranker(http).rank(CANARY, texts, timeout_s=5)
     return calls
 
 
@@ -207,6 +212,40 @@ async def check_parallel_calls(vendor: Vendor) -> None:
             await embedder.embed_texts(texts, input_type="document", timeout_s=30)
         await asyncio.wait_for(left.wait(), 5)
     assert most == CALLS_AT_ONCE
+
+
+# --- Reranking ------------------------------------------------------------------------------
+
+
+async def check_relevances(vendor: Vendor) -> None:
+    """Each text has its relevance, in the order given, of one call."""
+    assert vendor.make_reranker is not None
+    service = Service(vendor.wire)
+    texts = [f"note {number} הערה" for number in range(30)]
+    async with service.open() as http:
+        reranker = vendor.make_reranker(http)
+        relevances = await reranker.rank("How does she sleep?", texts, timeout_s=5)
+        assert await reranker.rank("How does she sleep?", [], timeout_s=5) == []
+    assert relevances == relevances_of(texts)
+    [body] = service.bodies
+    assert body["documents"] == texts
+    assert "How does she sleep?" in body.values()
+    assert reranker.name in body.values()
+
+
+async def check_wrong_relevances(vendor: Vendor) -> None:
+    """Too few, too many, twice the same, and what is no number are refused; others are clipped."""
+    rerank = calls_of(vendor, ("one", "two"))["rerank"]
+    twice = [{"index": 0, "relevance_score": 0.5}] * 2
+    for wrong in (ranked([0.5]), ranked([0.5, 0.5, 0.5]), ranked([]), {"results": twice}):
+        response = httpx.Response(200, json=wrong)
+        assert type(await error_of(vendor, rerank, response)) is BadProviderResponse
+    for score in ("NaN", "Infinity", '"high"', "null"):
+        said = json.dumps(ranked([0.5, 0.25])).replace("0.25", score)
+        response = httpx.Response(200, text=said, headers={"content-type": "application/json"})
+        assert type(await error_of(vendor, rerank, response)) is BadProviderResponse, score
+    async with Service(vendor.wire, httpx.Response(200, json=ranked([1.5, -0.5]))).open() as http:
+        assert await rerank(http) == [1.0, 0.0]
 
 
 # --- Chat -----------------------------------------------------------------------------------
@@ -414,8 +453,12 @@ async def check_deadline(vendor: Vendor) -> None:
             embedder = vendor.make_embedder(http)
             with pytest.raises(ProviderTimeout):
                 await embedder.embed_text("sleep", input_type="query", timeout_s=0)
+        if vendor.make_reranker:
+            with pytest.raises(ProviderTimeout):
+                await vendor.make_reranker(http).rank("sleep", ["note"], timeout_s=0)
 
 
 CHAT_CHECKS = [check_answers, check_ends, check_leaving]
 EMBEDDING_CHECKS = [check_rows, check_empty_texts, check_wrong_vectors, check_parallel_calls]
+RERANK_CHECKS = [check_relevances, check_wrong_relevances]
 CHECKS = [check_statuses, check_waits, check_transport, check_deadline]

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from runtime.messages import ChatDocument, ChatMessage, ChatReply, ChatRequest, TextDelta
-from runtime.ports import ChatModel, Embedder
-from runtime.providers.fakes import FakeChatModel, FakeEmbedder
+from runtime.ports import ChatModel, Embedder, Reranker
+from runtime.providers.fakes import FakeChatModel, FakeEmbedder, FakeReranker
 from runtime.providers.local import ExtractiveChatModel, LocalEmbedder
 from tests.unit.runtime.providers.conformance import (
     CHAT_CHECKS,
     CHECKS,
     EMBEDDING_CHECKS,
+    RERANK_CHECKS,
     check_malformed,
 )
 from tests.unit.runtime.providers.vendors import VENDORS
@@ -44,6 +45,12 @@ async def test_embeddings(vendor: Vendor, check: Check) -> None:
 @pytest.mark.parametrize("vendor", [v for v in VENDORS if v.make_chat], ids=str)
 @pytest.mark.parametrize("check", CHAT_CHECKS)
 async def test_chat(vendor: Vendor, check: Check) -> None:
+    await check(vendor)
+
+
+@pytest.mark.parametrize("vendor", [v for v in VENDORS if v.make_reranker], ids=str)
+@pytest.mark.parametrize("check", RERANK_CHECKS)
+async def test_reranking(vendor: Vendor, check: Check) -> None:
     await check(vendor)
 
 
@@ -86,8 +93,14 @@ async def extractive_chat() -> AsyncIterator[ChatModel]:
     yield ExtractiveChatModel(FakeEmbedder())
 
 
+@asynccontextmanager
+async def fake_reranker() -> AsyncIterator[Reranker]:
+    yield FakeReranker()
+
+
 EmbedderFactory = Callable[[], AbstractAsyncContextManager[Embedder]]
 ChatFactory = Callable[[], AbstractAsyncContextManager[ChatModel]]
+RerankerFactory = Callable[[], AbstractAsyncContextManager[Reranker]]
 
 
 def embedder_of(vendor: Vendor) -> EmbedderFactory:
@@ -106,6 +119,16 @@ def chat_of(vendor: Vendor) -> ChatFactory:
         assert vendor.make_chat is not None
         async with Service(vendor.wire).open() as http:
             yield vendor.make_chat(http)
+
+    return make
+
+
+def reranker_of(vendor: Vendor) -> RerankerFactory:
+    @asynccontextmanager
+    async def make() -> AsyncIterator[Reranker]:
+        assert vendor.make_reranker is not None
+        async with Service(vendor.wire).open() as http:
+            yield vendor.make_reranker(http)
 
     return make
 
@@ -172,3 +195,21 @@ async def test_a_stream_is_the_pieces_and_then_the_whole_of_one_answer(make: Cha
     assert (whole.provider, whole.model) == (chat.provider, chat.name)
     assert "[1]" in whole.text
     assert min(whole.input_tokens, whole.output_tokens) > 0
+
+
+@pytest.mark.parametrize(
+    "make",
+    [fake_reranker, *[pytest.param(reranker_of(v), id=v.name) for v in VENDORS if v.make_reranker]],
+)
+async def test_each_text_has_a_relevance_that_does_not_depend_on_its_place(
+    make: RerankerFactory,
+) -> None:
+    texts = ["Eats well.", "She sleeps badly.", "Walks."]
+    async with make() as reranker:
+        relevances = await reranker.rank("How badly does she sleep?", texts, timeout_s=30)
+        backwards = await reranker.rank("How badly does she sleep?", texts[::-1], timeout_s=30)
+        assert await reranker.rank("How does she sleep?", [], timeout_s=30) == []
+    assert len(relevances) == 3
+    assert all(0 <= relevance <= 1 for relevance in relevances)
+    assert backwards == relevances[::-1]
+    assert len(set(relevances)) > 1

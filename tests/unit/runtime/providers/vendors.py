@@ -5,7 +5,14 @@ from __future__ import annotations
 from pydantic import SecretStr
 
 from runtime.clock import ManualClock
-from runtime.providers import anthropic, azure, cohere, openai, openai_compatible
+from runtime.providers import (
+    anthropic,
+    azure,
+    cohere,
+    cohere_rerank,
+    openai,
+    openai_compatible,
+)
 from runtime.providers.options import ProviderOptions
 from tests.unit.runtime.providers.wires import AnthropicWire, CohereWire, OpenAIWire, Vendor
 
@@ -38,6 +45,7 @@ VENDORS = [
         lambda http: cohere.make_chat(options("cohere", "command-a-03-2025"), http),
         lambda http: cohere.make_embedder(options("cohere", "embed-v4.0"), http),
         cohere.TEXTS_PER_CALL,
+        lambda http: cohere_rerank.make_reranker(options("cohere", "rerank-v4.0-pro"), http),
     ),
     Vendor(
         "openai",

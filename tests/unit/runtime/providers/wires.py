@@ -17,7 +17,7 @@ import numpy as np
 import respx
 from numpy.typing import NDArray
 
-from runtime.ports import ChatModel, Embedder
+from runtime.ports import ChatModel, Embedder, Reranker
 
 End = Literal["whole", "cut", "refused", "odd"]
 """How an answer ends: of itself, at its token limit, declined, in a way that is no answer's."""
@@ -70,6 +70,7 @@ class Vendor:
     make_chat: Callable[[httpx.AsyncClient], ChatModel] | None = None
     make_embedder: Callable[[httpx.AsyncClient], Embedder] | None = None
     texts_per_call: int = 0
+    make_reranker: Callable[[httpx.AsyncClient], Reranker] | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -103,6 +104,8 @@ class Service:
             texts = self._wire.texts(body)
             vectors = vectors_of(texts, self._dimensions)
             return httpx.Response(200, json=self._wire.embedded(vectors, 2 * len(texts)))
+        if "rerank" in request.url.path:
+            return httpx.Response(200, json=ranked(relevances_of(body["documents"])))
         if body.get("stream"):
             pieces = [self._wire.piece(text) for text in ANSWER]
             return sse([*self._wire.start(), *pieces, *self._wire.finish()])
@@ -118,6 +121,21 @@ def vectors_of(texts: Sequence[str], dimensions: int) -> Vectors:
     rows = [np.random.default_rng(zlib.crc32(text.encode())) for text in texts]
     vectors = [row.normal(size=dimensions) * 3 for row in rows]
     return np.array(vectors, dtype=np.float32).reshape(len(texts), dimensions)
+
+
+def relevances_of(texts: Sequence[str]) -> list[float]:
+    """Return a relevance for each text, the same for the same text."""
+    return [zlib.crc32(text.encode()) % 1000 / 1000 for text in texts]
+
+
+def ranked(relevances: Sequence[float]) -> object:
+    """Return the answer to a rerank request, best first: in Cohere's format, others copy it.
+
+    Source: docs.cohere.com/v2/reference/rerank.
+    """
+    best = sorted(range(len(relevances)), key=lambda at: -relevances[at])
+    results = [{"index": at, "relevance_score": relevances[at]} for at in best]
+    return {"id": "1", "results": results, "meta": {"billed_units": {"search_units": 1.0}}}
 
 
 def sse(events: Sequence[str]) -> httpx.Response:
