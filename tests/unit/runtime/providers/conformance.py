@@ -236,8 +236,9 @@ async def check_relevances(vendor: Vendor) -> None:
 async def check_wrong_relevances(vendor: Vendor) -> None:
     """Too few, too many, twice the same, and what is no number are refused; others are clipped."""
     rerank = calls_of(vendor, ("one", "two"))["rerank"]
-    twice = [{"index": 0, "relevance_score": 0.5}] * 2
-    for wrong in (ranked([0.5]), ranked([0.5, 0.5, 0.5]), ranked([]), {"results": twice}):
+    one, two = ({"index": at, "relevance_score": 0.5} for at in (0, 1))
+    twice: list[object] = [{"results": [one, one]}, {"results": [one, two, one]}]
+    for wrong in (ranked([0.5]), ranked([0.5, 0.5, 0.5]), ranked([]), *twice):
         response = httpx.Response(200, json=wrong)
         assert type(await error_of(vendor, rerank, response)) is BadProviderResponse
     for score in ("NaN", "Infinity", '"high"', "null"):
