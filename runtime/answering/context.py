@@ -79,7 +79,6 @@ class ContextBudget:
             return self._conclude(model, _arrange(found), _count(found), found=found, limit=None)
         limit = window - MAX_TOKENS - VENDOR_TOKENS
         fitted, tokens = _fit(found, self._gauge.room(_key(model), limit))
-        # In another order the prompt has the same lines.
         return self._conclude(model, _arrange(fitted), tokens, found=found, limit=limit)
 
     def learn(self, model: ChatModel, chosen: Chosen, counted_tokens: int) -> None:
@@ -147,8 +146,10 @@ def _with(task: WritingTask, turns: Sequence[Turn], passages: Sequence[Passage])
 
 
 def _count(task: WritingTask) -> int:
+    """Count the prompt as it will be sent: in another order the same passages may take more."""
+    passages = _arrange(task).passages
     return most_prompt_tokens(
-        write_request(task.question, task.passages, language=task.language, today=task.today)
+        write_request(task.question, passages, language=task.language, today=task.today)
     )
 
 
