@@ -20,7 +20,7 @@ from ray.serve.exceptions import RayServeException
 from deployments.app import APPLICATION
 from deployments.commands.failure import CommandFailed
 from deployments.local import address_file
-from deployments.remote import open_remote_spaces
+from deployments.remote import list_served_models, open_remote_spaces
 from runtime import assembly
 from runtime.storage.workspace_models import WorkspaceModels
 
@@ -46,8 +46,8 @@ def run(
     With `reembed`, bring in that model, which must be the configured one. `on_progress` gets the
     records done, by whomever, and all that there were to do.
 
-    Raises: CommandFailed (no application runs, another model), DatabaseUnavailable,
-        StatementTimeout.
+    Raises: CommandFailed (no application runs, or one with other models), ActorUnavailable,
+        DatabaseUnavailable, StatementTimeout.
     """
     if reembed is not None:
         _require_configured(settings, reembed)
@@ -109,6 +109,21 @@ def _require_configured(settings: Settings, model: str) -> None:
         )
 
 
+def require_same_models(served: list[str], configured: list[str]) -> None:
+    """Return if the application embeds with the very models that this command is configured for.
+
+    With more or with fewer, this command would take records off the queue that lack vectors still.
+
+    Raises: CommandFailed.
+    """
+    if served != configured:
+        raise CommandFailed(
+            f"The running application embeds with {' and '.join(served)}; this command is "
+            f"configured for {' and '.join(configured)}. Give both the same settings, and start "
+            "the application again where its are the old ones."
+        )
+
+
 def _join_cluster(settings: Settings) -> None:
     """Raises: CommandFailed."""
     remedy = (
@@ -147,7 +162,9 @@ async def _embed_all(
     reembed: bool,
     on_progress: Callable[[int, int], None],
 ) -> Done:
+    spaces = open_remote_spaces(settings)
+    require_same_models(await list_served_models(), spaces.keys)
     async with assembly.open_embedding_run(
-        settings, open_remote_spaces(settings), reembed=reembed, on_progress=on_progress
+        settings, spaces, reembed=reembed, on_progress=on_progress
     ) as embedding_run:
         return await embedding_run.run(workspace_id)

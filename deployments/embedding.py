@@ -39,6 +39,10 @@ class EmbeddingDeployment:
     async def ping(self) -> None:
         """Answer, for whoever asks whether a replica is there."""
 
+    async def list_models(self) -> list[str]:
+        """Return the keys of the models that it embeds with, the configured one's first."""
+        return self._spaces.keys
+
     async def embed_texts(
         self,
         texts: list[str],

@@ -36,6 +36,8 @@ SLICE_TEXTS: Final = 96
 """Texts of one call: 96 x 4,000 dimensions x 4 bytes is 1.5 MiB, within gRPC's 4 MiB."""
 
 PING_TIMEOUT_S: Final = 3.0
+LIST_TIMEOUT_S: Final = 30.0
+"""For a command: a replica may just be starting, or busy with long texts."""
 HANDBACK_S: Final = 0.1
 """Kept back from what a callee may take (a tenth of a short time), so that its own error, which
 says what was wrong, comes before we stop waiting."""
@@ -180,6 +182,18 @@ def remote_spaces(settings: Settings, handle: Any) -> EmbeddingSpaces:  # noqa: 
     if settings.retiring_space is None:
         return EmbeddingSpaces(configured)
     return EmbeddingSpaces(configured, RemoteEmbedder(handle, settings.retiring_space))
+
+
+async def list_served_models() -> list[str]:
+    """Return the keys of the models that the running application embeds with.
+
+    Raises: ActorUnavailable.
+    """
+    handle = serve.get_deployment_handle("embedding", "ai")
+    served: list[str] = await call(
+        handle.list_models.remote(), actor="embedding", timeout_s=LIST_TIMEOUT_S
+    )
+    return served
 
 
 def open_remote_spaces(settings: Settings) -> EmbeddingSpaces:

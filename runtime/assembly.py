@@ -20,6 +20,7 @@ from runtime.backfill import EmbedRecords
 from runtime.clock import SystemClock
 from runtime.embedding_run import EmbeddingRun
 from runtime.health import (
+    RETIRING,
     ChatProbe,
     DatabaseProbe,
     EmbedderProbe,
@@ -182,6 +183,7 @@ async def open_services(
             DatabaseProbe(database.check, pending),
             IndexProbe(EmbeddingJobs(database).count_backlog),
             EmbedderProbe(spaces.configured, without=without_embedding),
+            *(EmbedderProbe(each, RETIRING, "degraded") for each in spaces.retiring),
             *(ChatProbe(chat, f"chat_{name}", without_chat) for name, chat in chats.items()),
             *([] if reranker is None else [RerankerProbe(reranker)]),
             *others,

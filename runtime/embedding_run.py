@@ -110,14 +110,15 @@ class EmbeddingRun:
 
     async def _switch(self, workspace_id: UUID, wake: Wake) -> None:
         """Have the workspace searched by the configured model as soon as all have its vectors."""
-        missing: float = math.inf
+        fewest: float = math.inf
         while self._reembed and not await self._models.switch(workspace_id, self._configured):
-            # What is missing was written meanwhile, and embedded by an application that knows the
-            # old model alone; or it was put off, and then there is nothing to queue. Where it does
-            # not get less, that application is faster: the next run finds it gone.
-            before, missing = missing, await self._enqueue(workspace_id)
-            if not 0 < missing < before:
+            # What is missing was written meanwhile and waits its turn, or was embedded by an
+            # application that knows the old model alone. Where that does not get less, that
+            # application is faster: the next run finds it gone. The rest was put off.
+            queued = await self._enqueue(workspace_id)
+            if queued >= fewest or not await self._queue.count_due(workspace_id):
                 return
+            fewest = queued or fewest
             await self._embed(workspace_id, wake)
 
     async def _conclude(self, workspace_id: UUID) -> None:

@@ -184,6 +184,10 @@ class CircuitProbe:
         return ComponentHealth(self.name, "ok", f"{len(circuits)} circuits, all closed")
 
 
+RETIRING: Final = "embedding_retiring"
+"""The part that embeds questions of workspaces that are being moved to another model."""
+
+
 @dataclass(frozen=True, slots=True)
 class EmbedderProbe:
     """The embedding model. Only a deep look calls it."""

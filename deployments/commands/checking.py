@@ -20,7 +20,7 @@ from rich.table import Table
 from runtime import assembly, provider_assembly
 from runtime.clock import SystemClock
 from runtime.errors import AIAgentError, ConfigurationError
-from runtime.health import ChatProbe, EmbedderProbe, HealthCheck, Probe, RerankerProbe
+from runtime.health import RETIRING, ChatProbe, EmbedderProbe, HealthCheck, Probe, RerankerProbe
 from runtime.metrics import NoMetrics
 from runtime.settings import Secrets, Settings, load
 from runtime.storage.migrate import find_pending
@@ -117,9 +117,10 @@ async def _look_at_providers(settings: Settings, *, deep: bool) -> list[Finding]
         ]
 
     emit = NoMetrics().emit  # a look of the doctor is no work of the application
-    embedder = provider_assembly.make_embedder(settings, emit)
-    chats = provider_assembly.make_chats(settings, emit, embedder)
-    probes: list[Probe] = [EmbedderProbe(embedder)]
+    spaces = provider_assembly.make_spaces(settings, emit)
+    chats = provider_assembly.make_chats(settings, emit, spaces.configured)
+    probes: list[Probe] = [EmbedderProbe(spaces.configured)]
+    probes += [EmbedderProbe(each, RETIRING) for each in spaces.retiring]
     probes += [ChatProbe(chat, f"chat_{name}") for name, chat in chats.items()]
     reranker = provider_assembly.make_reranker(settings, emit)
     probes += [] if reranker is None else [RerankerProbe(reranker)]

@@ -18,6 +18,7 @@ from runtime.answering.prompting import PROMPT_VERSION
 from runtime.answering.standalone import STANDALONE_VERSION
 from runtime.clinical.gate import asks_the_same
 from runtime.clinical.wording import normalize_question
+from runtime.embedding_spaces import UNKNOWN
 from runtime.errors import DatabaseError
 from runtime.logs import log
 from runtime.messages import AnswerToKeep, CacheKey
@@ -94,7 +95,7 @@ class Reuse:
             known = await self._cache.recall(asked.workspace_id, key)
         except DatabaseError as error:
             _log_failure(error)
-            return Recalled(key, _OFF, missed="unavailable")
+            return Recalled(key, _OFF, UNKNOWN, missed="unavailable")
         policy = self._read_policy(known.settings, asked.question)
         if not policy.is_on:
             return Recalled(key, policy, known.embedding_model, missed="off")

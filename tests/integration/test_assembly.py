@@ -9,7 +9,7 @@ import pytest
 
 from runtime import assembly, provider_assembly
 from runtime.embedding_spaces import EmbeddingSpaces
-from runtime.errors import ConfigurationError, DatabaseUnavailable
+from runtime.errors import ConfigurationError, DatabaseUnavailable, ProviderRejected
 from runtime.health import ComponentHealth, ProcessProbe
 from runtime.messages import Client, Question
 from runtime.provider_settings import variables_of
@@ -62,6 +62,18 @@ async def test_what_is_written_embedded_and_asked_goes_through_one_process() -> 
         assert ComponentHealth("chat_replicas", "ok", "answers") in report.components
     (embedded,) = [event for event in events if isinstance(event, RecordsEmbedded)]
     assert embedded.records == 1
+
+
+async def test_the_model_that_is_left_is_looked_at_too() -> None:
+    settings, _ = load()
+    old = FakeEmbedder(64)
+    old.failures.append(ProviderRejected("fake", "m", "embed", "HTTP 401", None))
+    async with assembly.open_services(
+        settings, nothing, EmbeddingSpaces(FakeEmbedder(), old), {"local": FakeChatModel()}
+    ) as services:
+        report = await services.health.report(deep=True)
+    states = {part.name: part.state for part in report.components}
+    assert (states["embedding"], states["embedding_retiring"]) == ("ok", "degraded")
 
 
 async def test_a_replica_starts_before_its_database_and_says_so(

@@ -59,6 +59,10 @@ async def test_each_call_gets_vectors_of_the_model_it_names(
     assert np.array_equal(await deployment.embed_texts(TEXTS, model_key=LOCAL), own)
 
 
+async def test_the_models_that_it_serves_are_told(deployment: EmbeddingDeployment) -> None:
+    assert await deployment.list_models() == [VENDOR, LOCAL]
+
+
 @pytest.mark.parametrize("unknown", ["cohere:embed-v4.0:384", "openai:text-embedding-3-small:256"])
 async def test_a_model_that_the_replica_does_not_serve_is_refused_and_not_replaced(
     deployment: EmbeddingDeployment, unknown: str

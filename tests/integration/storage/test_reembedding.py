@@ -316,6 +316,26 @@ async def test_an_application_that_knows_the_old_model_alone_completes_nothing_a
     assert await practice.find("Prefers evenings.", practice.after) is not None
 
 
+async def test_what_is_written_just_before_the_switch_is_embedded_and_then_switched_with(
+    practice: Practice, database: Database
+) -> None:
+    class Interrupted(WorkspaceModels):
+        written = False
+
+        async def switch(self, workspace_id: UUID, model: EmbeddingModel) -> bool:
+            if not self.written:
+                self.written = True
+                await practice.records.put_session(WORKSPACE, note)
+            return await super().switch(workspace_id, model)
+
+    note = Session(uuid4(), CLIENT.id, DATE, plan="Swim at dawn.")
+    practice.models = Interrupted(database)
+
+    assert (await practice.backfill(practice.during)).elsewhere == {}
+
+    assert await practice.find("Swim at dawn.", practice.after) == RecordKey("session", note.id)
+
+
 class Overtaken(FakeEmbedder):
     """The new model, during whose first calls an application of before embeds another note."""
 

@@ -37,6 +37,16 @@ def test_the_configured_model_is_known_by_its_key_and_by_its_name(
         backfill.run(settings, workspace_id=None, reembed=named, on_progress=lambda *_: None)
 
 
+def test_an_application_with_the_same_models_is_asked() -> None:
+    backfill.require_same_models([LOCAL, "cohere:m:64"], [LOCAL, "cohere:m:64"])
+
+
+@pytest.mark.parametrize("served", [["cohere:m:64"], [LOCAL, "cohere:m:64"]], ids=["other", "more"])
+def test_an_application_with_other_models_embeds_nothing_for_the_command(served: list[str]) -> None:
+    with pytest.raises(CommandFailed, match=r"embeds with .*cohere:m:64; .*configured for local:"):
+        backfill.require_same_models(served, [LOCAL])
+
+
 @pytest.mark.parametrize("reembed", [False, True])
 def test_a_run_that_left_nothing_says_what_it_did(settings: Settings, *, reembed: bool) -> None:
     told = backfill.conclude(settings, Done(3, 0, 0, {}), reembed=reembed)

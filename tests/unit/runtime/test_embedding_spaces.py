@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.embedding_spaces import EmbeddingSpaces
+from runtime.embedding_spaces import UNKNOWN, EmbeddingSpaces
 from runtime.messages import EmbeddingModel
 from runtime.providers.fakes import FakeEmbedder
 
@@ -18,6 +18,18 @@ def test_a_workspace_is_searched_in_the_space_of_its_vectors_or_in_none() -> Non
     assert spaces.for_workspace(OLD.model.key) is OLD
     assert spaces.for_workspace(NEW.model.key) is NEW
     assert spaces.for_workspace("fake:gone:2") is None
+
+
+def test_a_space_that_is_unknown_is_guessed_only_where_there_is_no_other() -> None:
+    assert EmbeddingSpaces(NEW).for_workspace(UNKNOWN) is NEW
+    assert EmbeddingSpaces(NEW, OLD).for_workspace(UNKNOWN) is None
+
+
+def test_the_spaces_are_told_with_the_configured_one_first() -> None:
+    spaces = EmbeddingSpaces(NEW, OLD)
+    assert (spaces.configured, spaces.retiring) == (NEW, (OLD,))
+    assert spaces.keys == [NEW.model.key, OLD.model.key]
+    assert EmbeddingSpaces(NEW).retiring == ()
 
 
 @pytest.mark.parametrize(

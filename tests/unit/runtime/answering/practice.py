@@ -189,6 +189,7 @@ class Practice:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.embedder = FakeEmbedder()
+        self.retiring: Sequence[FakeEmbedder] = ()
         self.shelf = Shelf(self.clock)
         self.model = FakeChatModel()
         self.fallbacks: Sequence[FakeChatModel] = ()
@@ -206,7 +207,7 @@ class Practice:
         chat = ChatChain((self.model, *self.fallbacks), split=self.split)
         return AnswerQuestion(
             search=Search(
-                spaces=EmbeddingSpaces(self.embedder),
+                spaces=EmbeddingSpaces(self.embedder, *self.retiring),
                 passages=self.shelf,
                 directory=self.directory,
                 chat=chat,

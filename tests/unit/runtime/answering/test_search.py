@@ -8,7 +8,9 @@ from uuid import UUID
 
 import pytest
 
+from runtime.errors import StatementTimeout
 from runtime.messages import NamedClient, Question, SearchScope, SessionDates, Turn
+from runtime.providers.fakes import FakeEmbedder
 from tests.unit.runtime.answering.practice import ASKED, Form, Practice
 
 MAYA = NamedClient(UUID(int=5), "Maya Thornton")
@@ -72,6 +74,16 @@ async def test_a_workspace_whose_space_is_not_served_is_searched_by_words(
 async def test_a_workspace_is_asked_in_its_own_space(practice: Practice) -> None:
     practice.cache.space = practice.embedder.model.key
     assert (await practice.ask(question=replace(ASKED, use_cache=False))).degraded == ()
+
+
+async def test_while_a_space_retires_one_that_is_not_known_is_searched_by_words(
+    practice: Practice,
+) -> None:
+    practice.retiring = [FakeEmbedder(64)]
+    practice.cache.failure = StatementTimeout("the statement took too long")
+    answer = await practice.ask()
+    assert answer.degraded == ("embedding_unavailable", "cache_unavailable")
+    assert practice.embedder.calls == []
 
 
 TALKED = (Turn("user", "How does Maya Thornton sleep?"), Turn("assistant", "Badly. [1]"))
