@@ -14,6 +14,7 @@ from deployments import cli
 from deployments.commands import checking
 from deployments.commands.checking import Finding
 from runtime import provider_assembly
+from runtime.embedding_spaces import EmbeddingSpaces
 from runtime.errors import ProviderRejected
 from runtime.providers.fakes import FakeChatModel, FakeEmbedder
 from runtime.workspaces import workspace_id_for
@@ -169,6 +170,19 @@ class TestOnAMigratedDatabase:
         assert code == 1
         [embedding] = [line for line in out.splitlines() if "HTTP 401" in line]
         assert embedding.split()[:2] == ["MEND", "embedding"]
+
+    def test_doctor_looks_at_the_model_that_is_left_too(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        refusing = FakeEmbedder()
+        refusing.failures.append(ProviderRejected("fake", "m", "embed", "HTTP 401", None))
+        spaces = EmbeddingSpaces(FakeEmbedder(64), refusing)
+        monkeypatch.setattr(provider_assembly, "make_spaces", lambda *_: spaces)
+        monkeypatch.setattr(provider_assembly, "make_chats", lambda *_: {"local": FakeChatModel()})
+        code, out, _ = run("doctor", "--deep")
+        assert code == 1
+        [retiring] = [line for line in out.splitlines() if "HTTP 401" in line]
+        assert retiring.split()[:2] == ["MEND", "embedding_retiring"]
 
 
 def test_doctor_says_that_the_schema_is_not_there(

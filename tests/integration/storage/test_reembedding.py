@@ -320,20 +320,20 @@ async def test_what_is_written_just_before_the_switch_is_embedded_and_then_switc
     practice: Practice, database: Database
 ) -> None:
     class Interrupted(WorkspaceModels):
-        written = False
-
         async def switch(self, workspace_id: UUID, model: EmbeddingModel) -> bool:
-            if not self.written:
-                self.written = True
-                await practice.records.put_session(WORKSPACE, note)
+            if unwritten:
+                await practice.records.put_session(WORKSPACE, unwritten.pop())
             return await super().switch(workspace_id, model)
 
-    note = Session(uuid4(), CLIENT.id, DATE, plan="Swim at dawn.")
+    texts = ("Swim at dawn.", "Rest at noon.")
+    notes = [Session(uuid4(), CLIENT.id, DATE, plan=text) for text in texts]
+    unwritten = [*notes]
     practice.models = Interrupted(database)
 
     assert (await practice.backfill(practice.during)).elsewhere == {}
 
-    assert await practice.find("Swim at dawn.", practice.after) == RecordKey("session", note.id)
+    for note in notes:
+        assert await practice.find(note.plan, practice.after) == RecordKey("session", note.id)
 
 
 class Overtaken(FakeEmbedder):
