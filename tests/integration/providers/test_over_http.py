@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from benchmarks.simulator.behaviour import Fault, Kind
 from benchmarks.simulator.calls import Vendor
+from benchmarks.simulator.counters import LaneCounters
 from benchmarks.simulator.server import Simulator, running_simulator
 from runtime.clock import SystemClock
 from runtime.errors import (
@@ -196,8 +197,8 @@ async def test_relevances_come_in_the_order_of_the_texts(vendor: Vendor, site: S
 async def test_a_reranker_that_hangs_is_left(vendor: Vendor, site: Site) -> None:
     site.simulator.behave("rerank", vendor, outage="hang")
     with pytest.raises(ProviderTimeout):
-        await site.reranker(vendor).rank("x", ["y"], timeout_s=0.05)
-    await site.simulator.wait_for(lambda c: c.of(vendor, "rerank").disconnects == 1)
+        await site.reranker(vendor).rank("x", ["y"], timeout_s=0.5)
+    await site.simulator.wait_for(lambda c: all_were_left(c.of(vendor, "rerank")))
 
 
 @pytest.mark.parametrize("vendor", CHATS)
@@ -255,17 +256,22 @@ async def test_an_answer_that_breaks_off_is_ours(vendor: Vendor, site: Site) -> 
         assert type(await site.error_of(vendor, "rerank")) is ProviderUnavailable
 
 
+def all_were_left(lane: LaneCounters) -> bool:
+    """Whether each request that came was left; on a busy machine one may end on its way."""
+    return lane.requests == lane.disconnects > 0
+
+
 @pytest.mark.parametrize("vendor", CHATS)
 async def test_a_vendor_that_hangs_is_left(vendor: Vendor, site: Site) -> None:
     site.simulator.behave("chat", vendor, outage="hang")
     with pytest.raises(ProviderTimeout):
         await site.chat(vendor).chat(REQUEST, timeout_s=0.05)
     site.simulator.behave("chat", vendor, outage=Fault(kind="hang", cut_after_pieces=1))
-    stream = site.chat(vendor).stream(REQUEST, timeout_s=0.5)
+    stream = site.chat(vendor).stream(REQUEST, timeout_s=1)
     await next_piece(stream)
     with pytest.raises(ProviderTimeout):
         await read(stream)
-    await site.simulator.wait_for(lambda c: c.of(vendor, "chat").disconnects == 2)
+    await site.simulator.wait_for(lambda c: all_were_left(c.of(vendor, "chat")))
     async with open_http(0.05) as impatient:
         model = catalog.chat_module(vendor).make_chat(site.options(vendor), impatient)
         with pytest.raises(ProviderTimeout):
