@@ -527,9 +527,12 @@ class TestFaults:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.2):
                     await call
-        counters = await simulator.wait_for(lambda c: c.of(vendor, "chat").disconnects == 2)
-        assert counters.of(vendor, "chat").errors == {kind: 2}
-        assert counters.of(vendor, "chat").in_flight == 0
+        # On a busy machine the time may be over before a request is sent.
+        counters = await simulator.wait_for(
+            lambda c: c.of(vendor, "chat").requests == c.of(vendor, "chat").disconnects > 0
+        )
+        lane = counters.of(vendor, "chat")
+        assert (lane.errors, lane.in_flight) == ({kind: lane.requests}, 0)
 
     async def test_a_hang_of_some_seconds_ends_as_a_dropped_connection(
         self, connect: Callable[[Vendor], Client], simulator: Simulator
