@@ -42,7 +42,7 @@ class QuestionBlocked:
 class PassagesSearched:
     """One search of one workspace: by meaning and words, or by words alone (`text`)."""
 
-    mode: Literal["hybrid", "vector", "text"]
+    mode: Literal["hybrid", "text"]
     duration_s: float
     found: int
 

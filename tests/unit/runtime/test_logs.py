@@ -16,7 +16,7 @@ NOTE = "She wakes at 3 a.m. and asked me to tell nobody"
 EVENTS: tuple[telemetry.Event, ...] = (
     telemetry.QuestionAnswered("ok", "he", "off", 0.25, 5, 2),
     telemetry.QuestionBlocked("role_marker", refused=True),
-    telemetry.PassagesSearched("vector", 0.004, 5),
+    telemetry.PassagesSearched("hybrid", 0.004, 5),
     telemetry.EmbeddingCalled("local", "multilingual-e5-small-q4", 1, 9, 0.03, None),
     telemetry.ChatCalled("cohere", "command-a-03-2025", 900, 40, 1.5, None, None),
     telemetry.RerankCalled("cohere", "rerank-v4.0-pro", 20, 0.2, None),

@@ -43,10 +43,10 @@ CASES: list[tuple[telemetry.Event, list[str]]] = [
     ),
     (telemetry.QuestionBlocked("role_marker", refused=False), []),
     (
-        telemetry.PassagesSearched("vector", 0.5, 5),
+        telemetry.PassagesSearched("hybrid", 0.5, 5),
         [
-            'ai_agent_retrieval_duration_seconds_sum{mode="vector"} 0.5',
-            'ai_agent_retrieval_duration_seconds_count{mode="vector"} 1.0',
+            'ai_agent_retrieval_duration_seconds_sum{mode="hybrid"} 0.5',
+            'ai_agent_retrieval_duration_seconds_count{mode="hybrid"} 1.0',
         ],
     ),
     (
