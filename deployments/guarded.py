@@ -6,7 +6,6 @@ class, in this order: credential, scope, content type, size, JSON.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from email.message import Message
 from typing import Any, Final
@@ -20,6 +19,7 @@ from deployments.field_errors import refuse_field
 from runtime.access import require
 from runtime.errors import DeadlineExceeded
 from runtime.messages import Caller, Scope
+from runtime.resilience.deadline import held_for
 from runtime.services import Services
 
 MAX_BODY_BYTES: Final = 1 << 20
@@ -97,14 +97,8 @@ async def read_json(request: Request) -> JsonRequest:
     """
     _require_json(request.headers.get("Content-Type", ""))
     read = JsonRequest(request.scope)
-    deadline = asyncio.timeout(BODY_READ_TIMEOUT_S)
-    try:
-        async with deadline:
-            read.content = await _read_bounded(request)
-    except TimeoutError:
-        if not deadline.expired():
-            raise
-        raise DeadlineExceeded("body") from None
+    async with held_for(BODY_READ_TIMEOUT_S, late=lambda: DeadlineExceeded("body")):
+        read.content = await _read_bounded(request)
     try:
         read.parsed = from_json(read.content, allow_inf_nan=False, cache_strings="keys")
     except ValueError:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 from uuid import UUID
@@ -13,6 +13,7 @@ from deployments.problems import kind_of
 from runtime.answering.language import detect
 from runtime.errors import DeadlineExceeded, Overloaded
 from runtime.messages import Answer, AnswerEvent, Question
+from runtime.resilience.deadline import held_for, held_until
 from runtime.services import Services
 from runtime.telemetry import QuestionAnswered
 
@@ -68,7 +69,7 @@ class QuestionDesk:
         # The steps are told the deadline and keep it themselves; this one holds them to it.
         deadline_s = self._services.settings.request_deadline_s
         with self._asking(question) as asked:
-            async with _hold_until(_now_s() + deadline_s):
+            async with held_for(deadline_s, late=_late):
                 answer = await self._services.ask(workspace_id, question, deadline_s=deadline_s)
             asked.answer = answer
             return answer, self._taken_s(asked)
@@ -89,7 +90,7 @@ class QuestionDesk:
             async with aclosing(asking) as events:
                 while True:
                     # Never around the `yield`: it would end whatever the caller does meanwhile.
-                    async with _hold_until(ends_at_s):
+                    async with held_until(ends_at_s, late=_late):
                         event = await anext(events, None)
                     if event is None:
                         return
@@ -122,20 +123,8 @@ def _now_s() -> float:
     return asyncio.get_running_loop().time()
 
 
-@asynccontextmanager
-async def _hold_until(ends_at_s: float) -> AsyncIterator[None]:
-    """Cancel what is awaited at this time of the event loop.
-
-    Raises: DeadlineExceeded.
-    """
-    deadline = asyncio.timeout_at(ends_at_s)
-    try:
-        async with deadline:
-            yield
-    except TimeoutError:
-        if not deadline.expired():
-            raise
-        raise DeadlineExceeded("request") from None
+def _late() -> DeadlineExceeded:
+    return DeadlineExceeded("request")
 
 
 def _describe(

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
-from runtime.answering.time_shares import to_tell
-from runtime.errors import BadProviderResponse, ProviderTimeout
+from runtime.answering.time_shares import to_tell, used_up
+from runtime.errors import BadProviderResponse
+from runtime.resilience.deadline import held_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,15 +33,8 @@ async def rerank(
     if len(passages) <= 1:
         return list(passages)
     texts = [passage.text for passage in passages]
-    deadline = asyncio.timeout(share_s)
-    try:
-        async with deadline:
-            relevances = await reranker.rank(text, texts, timeout_s=to_tell(share_s))
-    except TimeoutError:
-        if not deadline.expired():
-            raise
-        reason = "its share of the time is used up"
-        raise ProviderTimeout(reranker.provider, reranker.name, "rerank", reason, None) from None
+    async with held_for(share_s, late=lambda: used_up(reranker.provider, reranker.name, "rerank")):
+        relevances = await reranker.rank(text, texts, timeout_s=to_tell(share_s))
     if len(relevances) != len(texts):
         reason = "not one relevance for each text"
         raise BadProviderResponse(reranker.provider, reranker.name, "rerank", reason, None)

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from runtime.answering.fusion import fuse
-from runtime.answering.time_shares import to_tell
-from runtime.errors import EmbeddingError, ProviderTimeout
+from runtime.answering.time_shares import to_tell, used_up
+from runtime.errors import EmbeddingError
+from runtime.resilience.deadline import held_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,6 @@ class Found:
     """What a search found, best first, and what it had to do without."""
 
     passages: Sequence[Passage]
-    mode: Literal["hybrid", "text"]
     embedding_tokens: int = 0
     degraded: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -51,20 +50,10 @@ async def embed_question(embedder: Embedder, text: str, *, share_s: float) -> Em
 
     Raises: EmbeddingError (a row of another length), ProviderError, ActorUnavailable, Overloaded.
     """
-    deadline = asyncio.timeout(share_s)
-    try:
-        async with deadline:
-            embedded = await embedder.embed_text(
-                text, input_type="query", timeout_s=to_tell(share_s)
-            )
-    except TimeoutError:
-        if not deadline.expired():
-            raise
-        reason = "its share of the time is used up"
-        raise ProviderTimeout(
-            embedder.model.provider, embedder.model.name, "embed", reason, None
-        ) from None
-    expected = (1, embedder.model.dimensions)
+    model = embedder.model
+    async with held_for(share_s, late=lambda: used_up(model.provider, model.name, "embed")):
+        embedded = await embedder.embed_text(text, input_type="query", timeout_s=to_tell(share_s))
+    expected = (1, model.dimensions)
     if embedded.vectors.shape != expected:
         raise EmbeddingError(f"shape {embedded.vectors.shape} where {expected} was expected")
     return embedded

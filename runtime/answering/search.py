@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         SearchScope,
         Vector,
     )
-    from runtime.ports import ClientDirectory, Embedder, PassageStore, Reranker
+    from runtime.ports import ClientDirectory, PassageStore, Reranker
     from runtime.telemetry import Emit
 
 
@@ -136,7 +136,7 @@ class Search:
 
         Raises: without the fallback, EmbeddingError, ProviderError, ActorUnavailable, Overloaded.
         """
-        embedder = self._embedder_of(space)
+        embedder = self._spaces.for_workspace(space)
         if embedder is None:
             return None
         share_s = for_embedding(stages.remaining_s("embed"))
@@ -156,7 +156,6 @@ class Search:
 
         Raises: DeadlineExceeded, RetrievalError, DatabaseUnavailable, StatementTimeout.
         """
-        mode: Literal["hybrid", "text"] = "text" if embedded is None else "hybrid"
         passages = await self._search(asked, aim, embedded, stages)
         warnings: tuple[str, ...] = ()
         if self._reranker is not None:
@@ -168,10 +167,11 @@ class Search:
                 warnings = (RERANK_UNAVAILABLE,)
         found = passages[: asked.question.max_results]
         searched_s = stages.timings_ms["retrieve"] / 1000
+        mode: Literal["hybrid", "text"] = "text" if embedded is None else "hybrid"
         self._emit(PassagesSearched(mode, duration_s=searched_s, found=len(found)))
         if embedded is None:
-            return Found(found, mode, degraded=(EMBEDDING_UNAVAILABLE,), warnings=warnings)
-        return Found(found, mode, embedding_tokens=embedded.tokens, warnings=warnings)
+            return Found(found, degraded=(EMBEDDING_UNAVAILABLE,), warnings=warnings)
+        return Found(found, embedding_tokens=embedded.tokens, warnings=warnings)
 
     async def _search(
         self, asked: Asked, aim: Aim, embedded: EmbeddedAim | None, stages: Stages
@@ -197,6 +197,3 @@ class Search:
                 language=asked.language,
                 limit=limit,
             )
-
-    def _embedder_of(self, space: str | None) -> Embedder | None:
-        return self._spaces.for_workspace(space)

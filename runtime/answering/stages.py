@@ -6,11 +6,11 @@ shared between them (`time_shares.py`).
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from runtime.errors import DeadlineExceeded
+from runtime.resilience.deadline import held_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -55,12 +55,7 @@ class Stages:
 
         Raises: DeadlineExceeded.
         """
-        deadline = asyncio.timeout(self.remaining_s(name))
+        remaining_s = self.remaining_s(name)
         with self.measured(name):
-            try:
-                async with deadline:
-                    yield
-            except TimeoutError:
-                if not deadline.expired():
-                    raise
-                raise DeadlineExceeded(name) from None
+            async with held_for(remaining_s, late=lambda: DeadlineExceeded(name)):
+                yield

@@ -19,8 +19,8 @@ from runtime.answering.prompting import write_request
 from runtime.answering.quoting import best_sentence
 from runtime.answering.sentence_stream import SentenceStream
 from runtime.answering.support import Evidence
-from runtime.answering.time_shares import to_tell
-from runtime.errors import ChatError, ProviderTimeout
+from runtime.answering.time_shares import to_tell, used_up
+from runtime.errors import ChatError
 from runtime.messages import (
     AnswerSpan,
     ChatReply,
@@ -31,6 +31,7 @@ from runtime.messages import (
     UsageSoFar,
 )
 from runtime.phrases import NOT_IN_RECORDS
+from runtime.resilience.deadline import held_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
@@ -132,15 +133,10 @@ async def _ask(
     )
     async with aclosing(asked) as events:
         while True:
-            deadline = asyncio.timeout_at(ends_at_s)
-            try:
-                async with deadline:
-                    event = await anext(events, None)
-            except TimeoutError:
-                if not deadline.expired():
-                    raise
-                reason = "its share of the time is used up"
-                raise ProviderTimeout(model.provider, model.name, "chat", reason, None) from None
+            async with held_until(
+                ends_at_s, late=lambda: used_up(model.provider, model.name, "chat")
+            ):
+                event = await anext(events, None)
             if event is None:
                 return
             yield event

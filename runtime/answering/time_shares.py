@@ -1,11 +1,17 @@
 """How a question's remaining seconds are shared out, so that what hangs leaves time for the rest.
 
-`answer.py` asks, `docs/decisions/0009-degraded-answers.md` argues. Seconds in, seconds out.
+The steps ask, `docs/decisions/0009-degraded-answers.md` argues. Seconds in, seconds out; and the
+error of a provider that took all of its share.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from runtime.errors import ProviderTimeout
+
+if TYPE_CHECKING:
+    from runtime.errors import Operation
 
 EMBED_SHARE: Final = 1 / 3
 """What a hanging embedding may take: search by words and writing come after it."""
@@ -61,3 +67,8 @@ def to_tell(share_s: float) -> float:
     outside, the call would look like one whose caller left.
     """
     return max(share_s * TOLD_SHARE, share_s - MOST_MARGIN_S)
+
+
+def used_up(provider: str, model: str, operation: Operation) -> ProviderTimeout:
+    """Return the error of a provider that is still at work at the end of its share."""
+    return ProviderTimeout(provider, model, operation, "its share of the time is used up", None)
