@@ -6,7 +6,7 @@ are counted all the same, as are those of a stream that broke off, and of a vend
 
 from __future__ import annotations
 
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from runtime.errors import BadProviderResponse, ContentRefused, ProviderTimeout
@@ -16,7 +16,7 @@ from runtime.telemetry import ChatCalled, EmbeddingCalled, RerankCalled
 from runtime.usage import CountedTokens, TokenCount
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 
     from runtime.messages import (
         ChatEvent,
@@ -32,6 +32,24 @@ if TYPE_CHECKING:
 
 _READ: Final = (ProviderTimeout, BadProviderResponse, ContentRefused)
 """After these the vendor may have read the prompt, and charge for it; after others it has not."""
+
+
+@contextmanager
+def _telling(clock: Clock, tell: Callable[[float, Exception | None], None]) -> Iterator[None]:
+    """Tell how long the block took and what it failed with, however it ended."""
+    started_s = clock.monotonic()
+    failure: Exception | None = None
+    try:
+        yield
+    except Exception as error:
+        failure = error
+        raise
+    finally:
+        tell(clock.monotonic() - started_s, failure)
+
+
+def _name(failure: Exception | None) -> str | None:
+    return type(failure).__name__ if failure else None
 
 
 class MeasuredEmbedder:
@@ -60,20 +78,9 @@ class MeasuredEmbedder:
         priority: Priority = "interactive",
     ) -> Embedded:
         """As Embedder.embed_texts."""
-        started = self._clock.monotonic()
         tokens = 0
-        error_type: str | None = None
-        try:
-            embedded = await self._inner.embed_texts(
-                texts, input_type=input_type, timeout_s=timeout_s, priority=priority
-            )
-            tokens = embedded.tokens or sum(map(estimate_tokens, texts))
-        except Exception as error:
-            error_type = type(error).__name__
-            raise
-        else:
-            return embedded
-        finally:
+
+        def tell(duration_s: float, failure: Exception | None) -> None:
             model = self._inner.model
             self._emit(
                 EmbeddingCalled(
@@ -81,10 +88,17 @@ class MeasuredEmbedder:
                     model=model.name,
                     texts=len(texts),
                     tokens=tokens,
-                    duration_s=self._clock.monotonic() - started,
-                    error_type=error_type,
+                    duration_s=duration_s,
+                    error_type=_name(failure),
                 )
             )
+
+        with _telling(self._clock, tell):
+            embedded = await self._inner.embed_texts(
+                texts, input_type=input_type, timeout_s=timeout_s, priority=priority
+            )
+            tokens = embedded.tokens or sum(map(estimate_tokens, texts))
+            return embedded
 
 
 class _Call:
@@ -148,13 +162,8 @@ class MeasuredChat:
     @asynccontextmanager
     async def _measured(self, request: ChatRequest) -> AsyncIterator[_Call]:
         call = _Call(request, self._clock.monotonic())
-        failure: Exception | None = None
-        try:
-            yield call
-        except Exception as error:
-            failure = error
-            raise
-        finally:
+
+        def tell(duration_s: float, failure: Exception | None) -> None:
             tokens = call.tokens(failure)
             self._emit(
                 ChatCalled(
@@ -162,12 +171,15 @@ class MeasuredChat:
                     model=self._inner.name,
                     input_tokens=tokens.input_tokens,
                     output_tokens=tokens.output_tokens,
-                    duration_s=self._clock.monotonic() - call.started_s,
+                    duration_s=duration_s,
                     first_token_s=call.first_token_s,
-                    error_type=type(failure).__name__ if failure else None,
+                    error_type=_name(failure),
                     estimated=tokens.estimated,
                 )
             )
+
+        with _telling(self._clock, tell):
+            yield call
 
 
 class MeasuredReranker:
@@ -190,20 +202,17 @@ class MeasuredReranker:
 
     async def rank(self, question: str, texts: Sequence[str], *, timeout_s: float) -> list[float]:
         """As Reranker.rank."""
-        started_s = self._clock.monotonic()
-        error_type: str | None = None
-        try:
-            return await self._inner.rank(question, texts, timeout_s=timeout_s)
-        except Exception as error:
-            error_type = type(error).__name__
-            raise
-        finally:
+
+        def tell(duration_s: float, failure: Exception | None) -> None:
             self._emit(
                 RerankCalled(
                     provider=self._inner.provider,
                     model=self._inner.name,
                     texts=len(texts),
-                    duration_s=self._clock.monotonic() - started_s,
-                    error_type=error_type,
+                    duration_s=duration_s,
+                    error_type=_name(failure),
                 )
             )
+
+        with _telling(self._clock, tell):
+            return await self._inner.rank(question, texts, timeout_s=timeout_s)
