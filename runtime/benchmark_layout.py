@@ -13,14 +13,15 @@ import csv
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID, uuid5
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from runtime.answering.language import detect
 from runtime.errors import InvalidRecord
 from runtime.evaluation import LabelledQuestion
+from runtime.labelled_lines import read_lines
 from runtime.messages import RecordKey
 from runtime.workspaces import workspace_id_for
 
@@ -28,6 +29,7 @@ CORPUS: Final = "corpus.jsonl"
 QUERIES: Final = "queries.jsonl"
 JUDGEMENTS: Final = "qrels.tsv"
 
+_NO_OBJECT: Final = "is not an object with a text `_id` and `text`."
 _ANY_DATE: Final = "2000-01-01"
 """A session must have a date; no question of a benchmark asks for one."""
 
@@ -41,9 +43,6 @@ class _Document(BaseModel):
     id: str = Field(alias="_id")
     text: str
     title: str = ""
-
-
-_Line = TypeVar("_Line", bound=BaseModel)
 
 
 def is_benchmark(folder: Path) -> bool:
@@ -61,7 +60,7 @@ def read_benchmark(folder: Path) -> list[LabelledQuestion]:
     workspace_id = _workspace_of(folder)
     answers = _read_judgements(folder / JUDGEMENTS)
     questions = []
-    for query in _read_lines(folder / QUERIES, _Query):
+    for query in read_lines(folder / QUERIES, _Query, otherwise=_NO_OBJECT):
         gold = (RecordKey("session", _record_id(workspace_id, each)) for each in answers[query.id])
         language = detect(query.text)
         questions.append(
@@ -79,7 +78,7 @@ def write_records(folder: Path) -> Iterator[Mapping[str, str]]:
     name = folder.resolve().name
     owner = {"workspace": name, "client_id": str(_record_id(workspace_id, ""))}
     yield owner | {"client_name": name}
-    for document in _read_lines(folder / CORPUS, _Document):
+    for document in read_lines(folder / CORPUS, _Document, otherwise=_NO_OBJECT):
         yield owner | {
             "session_id": str(_record_id(workspace_id, document.id)),
             "session_date": _ANY_DATE,
@@ -108,15 +107,3 @@ def _read_judgements(path: Path) -> defaultdict[str, list[str]]:
                     reason = "is not a query, a document and a whole number, parted by tabs."
                     raise InvalidRecord(f"{path.name}, line {number}", reason)
     return answers
-
-
-def _read_lines(path: Path, kind: type[_Line]) -> Iterator[_Line]:
-    with path.open(encoding="utf-8", newline="\n") as file:
-        for number, text in enumerate(file, start=1):
-            if not text.strip():
-                continue
-            try:
-                yield kind.model_validate_json(text)
-            except ValidationError:
-                reason = "is not an object with a text `_id` and `text`."
-                raise InvalidRecord(f"{path.name}, line {number}", reason) from None

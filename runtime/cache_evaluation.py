@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from runtime.clinical.gate import asks_the_same
 from runtime.clinical.wording import normalize_question
-from runtime.errors import InvalidRecord
+from runtime.labelled_lines import read_lines
 from runtime.messages import Language
 
 THRESHOLDS: Final = (0.95, 0.90, 0.85, 0.80, 0.70, 0.0)
@@ -43,16 +43,8 @@ def read_pairs(path: Path) -> list[LabelledPair]:
 
     Raises: InvalidRecord, naming the line.
     """
-    pairs = []
-    for number, text in enumerate(path.read_text("utf-8").split("\n"), start=1):
-        if not text.strip():
-            continue
-        try:
-            pairs.append(LabelledPair.model_validate_json(text))
-        except ValidationError:
-            reason = f"is not a labelled pair with {', '.join(LabelledPair.model_fields)}."
-            raise InvalidRecord(f"{path.name}, line {number}", reason) from None
-    return pairs
+    otherwise = f"is not a labelled pair with {', '.join(LabelledPair.model_fields)}."
+    return list(read_lines(path, LabelledPair, otherwise=otherwise))
 
 
 @dataclass(frozen=True, slots=True)

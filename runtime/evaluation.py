@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from runtime.errors import AIAgentError, InvalidRecord
+from runtime.errors import AIAgentError
 from runtime.ingest import BadLine, RecordLine, SessionLine
+from runtime.labelled_lines import read_lines
 from runtime.messages import FIELDS, Language, RecordKey, RecordType
 from runtime.workspaces import workspace_id_for
 
@@ -59,14 +60,8 @@ def read_questions(path: Path) -> list[LabelledQuestion]:
     Raises: InvalidRecord, naming the line.
     """
     questions = []
-    for number, text in enumerate(path.read_text("utf-8").split("\n"), start=1):
-        if not text.strip():
-            continue
-        try:
-            line = _QuestionLine.model_validate_json(text)
-        except ValidationError:
-            reason = f"is not a labelled question with {', '.join(_QuestionLine.model_fields)}."
-            raise InvalidRecord(f"{path.name}, line {number}", reason) from None
+    otherwise = f"is not a labelled question with {', '.join(_QuestionLine.model_fields)}."
+    for line in read_lines(path, _QuestionLine, otherwise=otherwise):
         sessions = (RecordKey("session", each) for each in line.relevant_session_ids)
         clients = (RecordKey("client", each) for each in line.relevant_client_ids)
         questions.append(
