@@ -262,7 +262,7 @@ class AnswerCache(Protocol):
         ...
 
     async def forget_all(self, workspace_id: UUID) -> int:
-        """Forget every answer; return how many there were.
+        """Forget every answer, those still under way too; return how many were kept.
 
         Raises: DatabaseUnavailable, StatementTimeout.
         """

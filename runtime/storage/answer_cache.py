@@ -121,12 +121,13 @@ class PostgresAnswerCache:
             return int(await connection.fetch_value(QUERIES["evict_answers"], max_entries))
 
     async def forget_all(self, workspace_id: UUID) -> int:
-        """Forget every answer; return how many there were.
+        """Forget every answer, those still under way too; return how many were kept.
 
         Raises: DatabaseUnavailable, StatementTimeout.
         """
         async with self._database.workspace(workspace_id) as connection:
             await connection.execute(QUERIES["lock_answers"])
+            await connection.execute(QUERIES["note_flush"])
             return int(await connection.fetch_value(QUERIES["forget_answers"]))
 
 

@@ -6,12 +6,12 @@ changes here: the records that an answer may rest on are compared with what they
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
 _LONGEST = timedelta(days=7)
 
-_Seen: TypeAlias = Mapping[UUID | None, tuple[object, ...]]
-"""Each client's records, and under None the names of all, as they were at a moment."""
+_FLUSH: Final = "flush"
+_Seen: TypeAlias = Mapping[UUID | str | None, tuple[object, ...]]
+"""Each client's records, under None the names of all, and the flushes, as they were at a moment."""
 
 
 class InMemoryWorkspaceSettings:
@@ -93,6 +94,7 @@ class InMemoryAnswerCache:
         self._clock = clock
         self._embedding_model = embedding_model
         self._entries: defaultdict[UUID, dict[bytes, _Entry]] = defaultdict(dict)
+        self._flushes: Counter[UUID] = Counter()
         self._moments: dict[str, _Seen] = {}
         self._ticks = count(1)
 
@@ -170,6 +172,7 @@ class InMemoryAnswerCache:
 
     async def forget_all(self, workspace_id: UUID) -> int:
         """As the port."""
+        self._flushes[workspace_id] += 1
         return len(self._entries.pop(workspace_id, {}))
 
     def _may_serve(self, workspace_id: UUID, entry: _Entry) -> bool:
@@ -179,8 +182,8 @@ class InMemoryAnswerCache:
         if entry.created_at <= self._clock.now() - _LONGEST:
             return False
         now = self._look(workspace_id)
-        watched: set[UUID | None] = (
-            {*now, *entry.seen} if kept.clients is None else set(kept.clients)
+        watched: set[UUID | str | None] = (
+            {*now, *entry.seen} if kept.clients is None else {*kept.clients, _FLUSH}
         )
         if kept.by_name:
             watched.add(None)
@@ -189,7 +192,8 @@ class InMemoryAnswerCache:
     def _look(self, workspace_id: UUID) -> _Seen:
         workspace = self._records.workspaces[workspace_id]
         of_session = {session.id: session.client_id for session in workspace.sessions.values()}
-        seen: dict[UUID | None, list[object]] = {None: []}
+        seen: dict[UUID | str | None, list[object]] = {None: []}
+        seen[_FLUSH] = [self._flushes[workspace_id]]
         for client in workspace.clients.values():
             seen[client.id] = [client]
             seen[None] += [client.id, client.name]

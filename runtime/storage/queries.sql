@@ -718,6 +718,10 @@ WITH surplus AS MATERIALIZED (
 )
 SELECT count(*) FROM evicted;
 
+-- note_flush --
+-- Keep the answers under way from being kept (migrations/0006).
+SELECT note_changes(id, ARRAY['ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid], false) FROM workspaces;
+
 -- forget_answers --
 -- Delete every answer; their number is returned.
 WITH forgotten AS (DELETE FROM ai_query_cache RETURNING 1) SELECT count(*) FROM forgotten;

@@ -344,6 +344,31 @@ async def test_what_was_written_while_an_answer_was_made_keeps_it_out(
     assert await practice.cache.forget_all(OURS) == 0
 
 
+@pytest.mark.parametrize("clients", [None, frozenset((NOA.id,)), frozenset()])
+@pytest.mark.parametrize("by_name", [False, True])
+async def test_an_answer_under_way_when_the_cache_is_flushed_is_not_kept(
+    practice: Practice, clients: frozenset[UUID] | None, *, by_name: bool
+) -> None:
+    kept = await practice.begin(clients=clients, by_name=by_name)
+
+    assert await practice.cache.forget_all(OURS) == 0
+    await practice.keep(kept)
+
+    assert await practice.find() is None
+    await practice.answer(clients=clients, by_name=by_name)
+    assert await practice.find() is not None
+
+
+async def test_another_workspaces_flush_ends_nothing(practice: Practice) -> None:
+    await practice.seed(THEIRS)
+    kept = await practice.begin()
+
+    await practice.cache.forget_all(THEIRS)
+    await practice.keep(kept)
+
+    assert await practice.find() is not None
+
+
 async def test_another_workspaces_writes_end_nothing(practice: Practice) -> None:
     await practice.answer()
 
