@@ -167,4 +167,6 @@ async def _embed_all(
     async with assembly.open_embedding_run(
         settings, spaces, reembed=reembed, on_progress=on_progress
     ) as embedding_run:
-        return await embedding_run.run(workspace_id)
+        done = await embedding_run.run(workspace_id)
+    await assembly.index_embedded_database(settings)
+    return done

@@ -38,7 +38,7 @@ from runtime.storage.answer_cache import PostgresAnswerCache
 from runtime.storage.client_names import PostgresClientDirectory
 from runtime.storage.jobs import EmbeddingJobs
 from runtime.storage.keys import PostgresKeyStore
-from runtime.storage.migrate import find_pending
+from runtime.storage.migrate import find_pending, index_vectors
 from runtime.storage.passages import PostgresPassageStore
 from runtime.storage.pool import Database, open_database
 from runtime.storage.records import PostgresRecordStore
@@ -116,6 +116,15 @@ async def open_storage(settings: Settings, *, must_answer: bool = True) -> Async
     )
     async with database:
         yield database
+
+
+async def index_embedded_database(settings: Settings) -> None:
+    """Give the practices that have become large their index; another database's owner has to.
+
+    Raises: DatabaseUnavailable.
+    """
+    if load_secrets().database_url is None:
+        await index_vectors(embedded.start(settings.data_dir / "postgres").owner_url)
 
 
 # --- What each kind of process serves with ----------------------------------------------------

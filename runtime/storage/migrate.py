@@ -117,6 +117,15 @@ async def _index_vectors(connection: Connection) -> None:
         await keep_indexes(connection)
 
 
+async def index_vectors(owner_url: str) -> None:
+    """Bring the indexes of large workspaces' vectors up to date, as `migrate` does at its end.
+
+    Raises: DatabaseUnavailable.
+    """
+    async with _connect(owner_url) as raw:
+        await _index_vectors(Connection(raw))
+
+
 @asynccontextmanager
 async def _connect(owner_url: str) -> AsyncIterator[Any]:
     with translated():

@@ -11,7 +11,7 @@ import pytest
 from pgvector import Vector as PgVector
 
 from runtime.storage import embedded
-from runtime.storage.migrate import INDEXES_LOCK, migrate, read_migrations
+from runtime.storage.migrate import INDEXES_LOCK, index_vectors, migrate, read_migrations
 from runtime.storage.vector_index import index_name
 from runtime.storage.vector_search import count_bits
 from tests.integration.conftest import Site
@@ -67,6 +67,16 @@ async def test_each_large_workspace_gets_one_for_each_model_it_has_vectors_of(
         index_name("client_vectors", LARGE, OLD_MODEL): True,
         index_name("client_vectors", LARGE, NEW_MODEL): True,
     }
+
+
+async def test_a_practice_that_has_grown_gets_its_index_without_a_migration(
+    site: Site, superuser: asyncpg.Connection
+) -> None:
+    await fill(superuser, LARGE, 20)
+
+    await index_vectors(site.owner_url)
+
+    assert await indexes(superuser) == {index_name("client_vectors", LARGE, OLD_MODEL): True}
 
 
 async def test_a_superuser_who_owns_the_schema_counts_each_workspaces_own_rows(
