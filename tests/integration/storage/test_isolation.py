@@ -11,6 +11,7 @@ from runtime.errors import UnsafeRole
 from runtime.storage import embedded
 from runtime.storage.migrate import migrate
 from runtime.storage.pool import open_database
+from tests.integration.belongings import TENANT_TABLES
 from tests.integration.conftest import Site
 
 OURS, THEIRS = UUID(int=1), UUID(int=2)
@@ -50,11 +51,6 @@ SEEDS = {
         VALUES ($1, 'k', uuid_send($2), '{}')""",
 }
 """One row of each table, of workspace $1, made different from others by $2."""
-
-TENANT_TABLES = """SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a
-    ON a.attrelid = c.oid AND (a.attname = 'workspace_id' OR c.relname = 'workspaces'
-        AND a.attname = 'id')
-    WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace"""
 
 POLICIES = sorted(SEEDS)
 
