@@ -3,9 +3,10 @@
     python benchmarks/clinic_questions.py --data ../shared/data/clinic > report.json
 
 Needs a running server with the data imported and embedded, and the secret that it checks tokens
-with: AI_JWT_SECRET, or the demo's. `found` counts the records that answers cite, best similarity
-first: the route shows no others, so it is at most what the search itself found, which
-`pazpaz-agent eval retrieval` measures.
+with: AI_JWT_SECRET, or the demo's. `saved` is by how much of the first answer's time the same
+question got it sooner the second time, where the cache served it. `found` counts the records that
+answers cite, best similarity first: the route shows no others, so it is at most what the search
+itself found, which `pazpaz-agent eval retrieval` measures.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import json
 import statistics
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import chain
@@ -56,8 +57,8 @@ class Asker:
         self._practice = practice
         self._tokens: dict[UUID, str] = {}
         self.durations_ms: list[float] = []
-        self.again_ms: list[float] = []
-        self.again: Counter[str] = Counter()
+        self.again_ms: defaultdict[str, list[float]] = defaultdict(list)
+        self.saved: list[float] = []
         self._twice = twice
         self.errors: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
@@ -70,9 +71,11 @@ class Asker:
         reply, took_ms = await self._post(question)
         self.durations_ms.append(took_ms)
         if self._twice:
-            again, took_ms = await self._post(question)
-            self.again_ms.append(took_ms)
-            self.again[again.json()["metadata"]["cache"]] += 1
+            again, again_ms = await self._post(question)
+            use = again.json()["metadata"]["cache"]
+            self.again_ms[use].append(again_ms)
+            if use == "exact":
+                self.saved.append(1 - again_ms / took_ms)
         cited = sorted(reply.json()["citations"], key=lambda each: -each["similarity"])
         quotes = [
             Quote(
@@ -166,8 +169,9 @@ async def measure(
         "seen": dict(asker.seen),
         "errors": dict(asker.errors),
         "question_ms": _summarize_ms(asker.durations_ms),
-        "again_ms": _summarize_ms(asker.again_ms),
-        "again": dict(asker.again),
+        "again_ms": {use: _summarize_ms(times) for use, times in asker.again_ms.items()},
+        "again": {use: len(times) for use, times in asker.again_ms.items()},
+        "saved": _summarize_shares(asker.saved),
         "questions_per_s": round(len(questions) / duration_s, 2),
     }
 
@@ -178,6 +182,17 @@ def _summarize_ms(durations_ms: Sequence[float]) -> dict[str, float]:
     cuts = statistics.quantiles(durations_ms, n=100, method="inclusive")
     at = {"p50": cuts[49], "p95": cuts[94], "p99": cuts[98], "max": max(durations_ms)}
     return {name: round(value_ms, 1) for name, value_ms in at.items()}
+
+
+def _summarize_shares(shares: Sequence[float]) -> dict[str, float]:
+    if not shares:
+        return {}
+    share_of_90 = len([share for share in shares if share >= 0.9]) / len(shares)  # noqa: PLR2004
+    return {
+        "median": round(statistics.median(shares), 3),
+        "least": round(min(shares), 3),
+        "at_least_90_percent": round(share_of_90, 4),
+    }
 
 
 def main() -> None:
