@@ -103,14 +103,18 @@ class _CitationBody(_Response):
     similarity: float = Field(description="0 to 1, calibrated per model.", examples=[0.83])
     marker: int = Field(description="The n of [n] in the answer.", examples=[1])
     quote: str = Field(description="The best sentence, verbatim from the field.")
-    spans: list[SpanBody]
+    spans: list[SpanBody] = Field(
+        description="Where the answer rests on it. Empty: it was found and read, but no sentence "
+        "rests on it; do not show it as a source."
+    )
     verified: bool = Field(
-        description="Whether the wording of what rests on it agrees with the record."
+        description="Whether words and numbers of every sentence that rests on it agree with the "
+        "record. Where it is false, say that the sentence must be checked against the record."
     )
 
 
 class SessionCitationBody(_CitationBody):
-    """A field of a session note that the answer rests on."""
+    """A field of a session note that was read for the answer; it rests on it where `spans` says."""
 
     type: Literal["session"]
     session_id: UUID
@@ -119,7 +123,7 @@ class SessionCitationBody(_CitationBody):
 
 
 class ClientCitationBody(_CitationBody):
-    """A field of a client's profile that the answer rests on."""
+    """A field of a client's profile that was read for it; it rests on it where `spans` says."""
 
     type: Literal["client"]
     field_name: Literal["medical_history", "notes"]
@@ -175,7 +179,9 @@ class AnswerBody(_Response):
     """An answer with its citations."""
 
     answer: str = Field(examples=["She reports waking at 3 a.m. most nights [1]."])
-    citations: list[CitationBody]
+    citations: list[CitationBody] = Field(
+        description="Each field that was read. The sources are those whose `spans` are not empty."
+    )
     language: Language = Field(description="That of the question; the answer is in it.")
     retrieved_count: int
     processing_time_ms: int
