@@ -94,7 +94,10 @@ def ask(
     stream: Annotated[
         bool, typer.Option("--stream", help="Print each sentence as it is written.")
     ] = False,
-    workspace: Workspace = "demo",
+    workspace: Annotated[
+        str | None,
+        typer.Option(help="A practice: its UUID, or its name. Otherwise AI_TOKEN's, or demo."),
+    ] = None,
     url: Annotated[
         str, typer.Option(envvar="AI_URL", help="Where the server is.")
     ] = "http://127.0.0.1:8000",
@@ -102,7 +105,8 @@ def ask(
     """Ask the running server, and print its answer with the citations.
 
     The credential is the API key or token in AI_TOKEN; if that is unset, a token for WORKSPACE
-    signed with AI_JWT_SECRET or the demo's secret.
+    signed with AI_JWT_SECRET or the demo's secret. Where AI_TOKEN is another practice's than
+    WORKSPACE, nothing is asked.
     """
     from deployments.commands import asking, credentials  # noqa: PLC0415
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from runtime.settings import Settings
 
 PRACTICE: Final = Path(__file__).parents[1] / "examples" / "demo-practice.jsonl"
-WORKSPACE: Final = "demo"
+WORKSPACE: Final = credentials.DEMO_WORKSPACE
 QUESTION: Final = "What happened after Maya stopped sertraline abruptly?"
 
 

@@ -192,6 +192,20 @@ def make_token(
     return jwt.encode(claims, secret.get_secret_value(), algorithm="HS256")
 
 
+def claimed_workspace(credential: str) -> UUID | None:
+    """Return the workspace that a token or API key names, unchecked; None where it names none.
+
+    For whoever holds the credential, to see what it is for. It proves nothing.
+    """
+    if credential.startswith(KEY_PREFIX):
+        return workspace_of(credential)
+    try:
+        claims = jwt.decode(credential, options={"verify_signature": False})
+        return UUID(claims["workspace_id"])
+    except (jwt.PyJWTError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return None
+
+
 def _configured(value: T | None, *, name: str) -> T:
     if value is None:
         reason = "is not set, but AI_JWT_ALGORITHMS needs it to check tokens."

@@ -8,9 +8,10 @@ from uuid import UUID
 
 import typer
 
-from runtime.access import MAX_SUBJECT_CHARACTERS, make_token
+from runtime.access import MAX_SUBJECT_CHARACTERS, claimed_workspace, make_token
 from runtime.clock import SystemClock
 from runtime.demo_secret import signing_secret
+from runtime.errors import ConfigurationError
 from runtime.messages import SCOPES, Scope
 from runtime.settings import Secrets, Settings, load
 from runtime.workspaces import workspace_id_for
@@ -18,6 +19,8 @@ from runtime.workspaces import workspace_id_for
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 MAX_TTL_S: Final = 366 * 86_400
 """A token cannot be revoked, so none lives longer than a year."""
+
+DEMO_WORKSPACE: Final = "demo"
 
 ASKING_TTL_S: Final = 900
 """Longer than the longest question takes."""
@@ -96,19 +99,25 @@ def make_development_token(
     )
 
 
-def token_for_asking(workspace: str) -> str:
-    """Return the credential in `AI_TOKEN`, or a token for this workspace.
+def token_for_asking(workspace: str | None) -> str:
+    """Return the credential in `AI_TOKEN`, or a token for this workspace, or for the demo's.
 
-    Raises: ConfigurationError, typer.BadParameter.
+    Raises: ConfigurationError (`AI_TOKEN` is not of this workspace), typer.BadParameter.
     """
-    workspace_id = parse_workspace(workspace)
+    named = None if workspace is None else parse_workspace(workspace)
     settings, secrets = load()
     if secrets.token is not None:
-        return secrets.token.get_secret_value()
+        given = secrets.token.get_secret_value()
+        # The answer would come from another practice than the one that was asked about.
+        if named is not None and claimed_workspace(given) != named:
+            reason = f"is not known to be a credential of the workspace {workspace}."
+            remedy = "It alone decides which practice is asked: unset it, or name no workspace."
+            raise ConfigurationError("AI_TOKEN", reason, remedy)
+        return given
     return make_development_token(
         settings,
         secrets,
-        workspace=workspace_id,
+        workspace=parse_workspace(DEMO_WORKSPACE) if named is None else named,
         scopes=("chat",),
         subject="cli",
         ttl_s=ASKING_TTL_S,

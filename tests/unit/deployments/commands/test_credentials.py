@@ -7,6 +7,8 @@ import pytest
 import typer
 
 from deployments.commands import credentials
+from runtime.api_keys import make_key
+from runtime.errors import ConfigurationError
 from runtime.settings import load
 from runtime.workspaces import workspace_id_for
 
@@ -80,11 +82,41 @@ def test_a_token_is_for_the_configured_issuer_and_audience(monkeypatch: pytest.M
 
 
 def test_asking_makes_a_token_that_may_only_chat() -> None:
-    token = credentials.token_for_asking("demo")
+    token = credentials.token_for_asking(None)
     claims = jwt.decode(token, SECRET, algorithms=["HS256"])
     assert (claims["scope"], claims["workspace_id"]) == ("chat", str(workspace_id_for("demo")))
 
 
 def test_asking_prefers_the_credential_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AI_TOKEN", "pzk_given")
-    assert credentials.token_for_asking("demo") == "pzk_given"
+    assert credentials.token_for_asking(None) == "pzk_given"
+
+
+def credential_of(name: str, *, kind: str) -> str:
+    if kind == "key":
+        return make_key(workspace_id_for(name))
+    claims = {"workspace_id": str(workspace_id_for(name))}
+    return jwt.encode(claims, "of another signer, which this machine does not know", "HS256")
+
+
+@pytest.mark.parametrize("kind", ["key", "token"])
+def test_asking_another_practice_than_the_credential_is_of_is_refused(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = credential_of("north", kind=kind)
+    monkeypatch.setenv("AI_TOKEN", given)
+    assert credentials.token_for_asking("north") == given
+    with pytest.raises(ConfigurationError, match="AI_TOKEN") as refused:
+        credentials.token_for_asking("south")
+    assert given not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "given", ["pzk_cut", "no-token", "e30.W10.", "e30.eyJ3b3Jrc3BhY2VfaWQiOjF9."]
+)
+def test_a_credential_of_no_known_workspace_does_not_go_with_a_named_one(
+    given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AI_TOKEN", given)
+    with pytest.raises(ConfigurationError, match="AI_TOKEN"):
+        credentials.token_for_asking("demo")
