@@ -24,7 +24,7 @@ _REQUEST_ID: Final = {
     }
 }
 _DESCRIPTIONS: Final[Mapping[int, str]] = {
-    400: "`prompt_injection`: the guard refuses; `invalid_query`: nothing but white space.",
+    400: "`prompt_injection`: the guard refuses; `invalid_query`: no letter or digit is in it.",
     401: "`unauthenticated`: no credential, or one that does not hold.",
     403: "`forbidden`: the credential lacks the scope.",
     404: "`not_found`: no such record in this workspace.",

@@ -59,7 +59,8 @@ class QuestionBody(_Request):
 
     query: str = Field(
         max_length=MAX_QUERY_CHARACTERS,
-        description="The question, in Hebrew or English; at most 2,000 Unicode code points.",
+        description="The question, in Hebrew or English; at most 2,000 Unicode code points. "
+        "One without a letter or digit is a 400 `invalid_query`.",
         examples=["How has her sleep been since the dose changed?"],
     )
     client_id: UUID | None = Field(None, description="Search only this client's records.")

@@ -12,7 +12,7 @@
     │   ├── SigningKeysUnavailable  tokens cannot be checked: their public keys cannot be read
     │   └── Forbidden               the credential lacks the scope
     ├── RequestError
-    │   ├── InvalidQuery            nothing but white space or control characters
+    │   ├── InvalidQuery            a question without a letter or digit
     │   ├── InvalidRecord           a record's text that cannot be stored
     │   ├── PromptInjectionError    the guard refuses the question
     │   └── RecordNotFound          no such record in this workspace
@@ -133,7 +133,7 @@ class RequestError(AIAgentError):
 
 
 class InvalidQuery(RequestError):
-    """Nothing is left of the question once control and zero-width characters are gone."""
+    """No letter or digit is in the question: it is empty, or white space and signs alone."""
 
     def __str__(self) -> str:
         return "The question is empty. Please type a question and send it again."

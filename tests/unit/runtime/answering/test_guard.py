@@ -120,8 +120,11 @@ def test_fewer_than_one_benign_text_in_a_hundred_is_refused() -> None:
 
 
 class TestGuard:
-    @pytest.mark.parametrize("text", ["", " \t\n", "\u200f\u200e", "\x00\x1f\u200b\ufeff"])
-    def test_a_question_of_nothing_visible_is_invalid(self, text: str) -> None:
+    @pytest.mark.parametrize(
+        "text",
+        ["", " \t\n", "\u200f\u200e", "\x00\x1f\u200b\ufeff", "  ?", "?!…", "\u05be\u05f4", "🤔"],
+    )
+    def test_a_question_without_a_letter_or_digit_is_invalid(self, text: str) -> None:
         with pytest.raises(InvalidQuery):
             guard(Question(text), mode="off", emit=ignore)
 
