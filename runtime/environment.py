@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -42,12 +43,28 @@ def read(kind: type[S], **given: object) -> S:
 
 
 def describe(error: ValidationError, names: Mapping[str, str]) -> ConfigurationError:
-    """Return what is wrong first, with the setting's name as `names` spells it, or its own."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    name = str(first["loc"][0]) if first["loc"] else "The configuration"
-    reason = first["msg"].removeprefix("Value error, ")
-    remedy = "Mend it in the environment or in .env and start again."
-    return ConfigurationError(names.get(name, name), f"{reason}.", remedy)
+    """Return all that is wrong, with each setting's name as `names` spells it, or its own."""
+    faults: dict[str, str] = {}
+    for fault in error.errors(include_url=False, include_input=False, include_context=False):
+        name = str(fault["loc"][0]) if fault["loc"] else "The configuration"
+        faults.setdefault(names.get(name, name), fault["msg"].removeprefix("Value error, "))
+    (first, reason), *others = faults.items()
+    said = " ".join([f"{reason}.", *(f"{name}: {reason}." for name, reason in others)])
+    remedy = f"Mend {'them' if others else 'it'} in the environment or in .env and start again."
+    return ConfigurationError(first, said, remedy)
+
+
+class _Whatever(Environment):
+    model_config = SettingsConfigDict(extra="allow")
+
+
+def names_set(prefix: str) -> set[str]:
+    """Return the names, in capitals, of the variables that are set and begin so, `.env`'s too.
+
+    Raises: ConfigurationError.
+    """
+    in_file = read(_Whatever).model_extra or {}
+    return {name.upper() for name in (*os.environ, *in_file) if name.upper().startswith(prefix)}
 
 
 def read_variables(names: Iterable[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, NoReturn, Self
@@ -24,7 +25,7 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
-from runtime.environment import Environment, read, read_variables
+from runtime.environment import Environment, names_set, read, read_variables
 from runtime.errors import ConfigurationError
 from runtime.messages import EmbeddingModel, Limits
 from runtime.provider_settings import (
@@ -40,6 +41,12 @@ from runtime.provider_settings import (
 from runtime.providers.catalog import LOCAL, LOCAL_SPACE, PROVIDERS, Provider
 
 JwtAlgorithm = Literal["HS256", "RS256", "ES256", "EdDSA"]
+
+COMMAND_URL: Final = "AI_URL"
+"""Read by the command `ask` itself, where its option `--url` is absent."""
+
+_ALIKE: Final = 0.7
+"""Of `difflib`: AI_CACHE_TTL is to AI_CACHE_TTL_SECONDS 0.75, and a misspelling above 0.9."""
 
 MINIMUM_HMAC_SECRET_BYTES: Final = 32
 """Source: RFC 7518, section 3.2: a key of at least the hash's size for HS256."""
@@ -306,6 +313,22 @@ def load(overrides: Mapping[str, object] = MappingProxyType({})) -> tuple[Settin
     settings = settings.model_copy(update={"providers": providers})
     _require_complete(settings, secrets)
     return settings, secrets
+
+
+def find_unknown() -> dict[str, str | None]:
+    """Return the `AI_…` variables that are set and are none of ours, each to the nearest of ours.
+
+    Raises: ConfigurationError.
+    """
+    fields = (*Settings.model_fields.values(), *Secrets.model_fields.values())
+    known = {str(field.alias) for field in fields} | {COMMAND_URL}
+    known |= {name for provider in PROVIDERS.values() for name in variables_of(provider)}
+    known |= {provider.key for provider in PROVIDERS.values()}
+    unknown = sorted(names_set("AI_") - known)
+    return {
+        name: next(iter(get_close_matches(name, known, n=1, cutoff=_ALIKE)), None)
+        for name in unknown
+    }
 
 
 def require_credentials(settings: Settings, secrets: Secrets) -> None:

@@ -22,7 +22,7 @@ from runtime.clock import SystemClock
 from runtime.errors import AIAgentError, ConfigurationError
 from runtime.health import RETIRING, ChatProbe, EmbedderProbe, HealthCheck, Probe, RerankerProbe
 from runtime.metrics import NoMetrics
-from runtime.settings import Secrets, Settings, load
+from runtime.settings import Secrets, Settings, find_unknown, load
 from runtime.storage.migrate import find_pending
 from runtime.storage.workspace_models import WorkspaceModels
 
@@ -43,9 +43,9 @@ async def examine(*, deep: bool) -> list[Finding]:
     """Return what was found, in the order a newcomer would mend it. Raises nothing of ours."""
     try:
         settings, secrets = load()
+        findings = [look_at_names(find_unknown())]
     except ConfigurationError as error:
         return [Finding("configuration", good=False, detail=str(error))]
-    findings = [Finding("configuration", good=True, detail="every setting is valid")]
     findings.append(_look_at_credentials(settings, secrets))
     findings += await _look_at_database(settings, secrets)
     findings += await _look_at_providers(settings, deep=deep)
@@ -53,6 +53,16 @@ async def examine(*, deep: bool) -> list[Finding]:
     if settings.metrics_enabled:
         findings.append(_look_at_metrics_port(settings))
     return findings
+
+
+def look_at_names(unknown: Mapping[str, str | None]) -> Finding:
+    """Return whether the variables that are none of ours, to the nearest of ours, look misspelt."""
+    misspelt = [f"{name} (is it {near}?)" for name, near in unknown.items() if near]
+    if misspelt:
+        detail = f"no settings, and without effect: {', '.join(misspelt)}"
+        return Finding("configuration", good=False, detail=detail)
+    foreign = f"; {', '.join(unknown)}: not ours" if unknown else ""
+    return Finding("configuration", good=True, detail=f"every setting is valid{foreign}")
 
 
 def _look_at_credentials(settings: Settings, secrets: Secrets) -> Finding:

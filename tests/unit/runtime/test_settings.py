@@ -9,7 +9,15 @@ from runtime.errors import ConfigurationError
 from runtime.messages import EmbeddingModel, Limits
 from runtime.provider_settings import variables_of
 from runtime.providers.catalog import PROVIDERS
-from runtime.settings import Secrets, Settings, export, load, load_secrets, require_credentials
+from runtime.settings import (
+    Secrets,
+    Settings,
+    export,
+    find_unknown,
+    load,
+    load_secrets,
+    require_credentials,
+)
 
 KEY = "AbC-123_xyz"
 SECRET = "a-secret-of-more-than-thirty-two-bytes"
@@ -58,6 +66,48 @@ def test_a_cohere_key_makes_cohere_the_default(monkeypatch: pytest.MonkeyPatch) 
         "cohere_embed": Limits(inputs=2000),
         "cohere_chat": Limits(requests=500),
     }
+
+
+def test_every_wrong_value_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = refused(monkeypatch, AI_CACHE_SIMILARITY="9", AI_GUARD_MODE="hard", AI_POOL="x")
+    assert error.name == "AI_CACHE_SIMILARITY"
+    assert "AI_GUARD_MODE" in str(error)
+    assert "Mend them" in error.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("AI_CACHE_SIMILARTY", "AI_CACHE_SIMILARITY"),
+        ("AI_CACHE_TTL", "AI_CACHE_TTL_SECONDS"),
+        ("ai_guard_mod", "AI_GUARD_MODE"),
+        ("AI_COHERE_EMBED_MODEL_NAME", "AI_COHERE_EMBED_MODEL"),
+        ("AI_ACME_REGISTRY_THING", None),
+    ],
+)
+@pytest.mark.parametrize("in_file", [True, False])
+def test_a_variable_that_is_no_setting_is_told_of_with_the_nearest_that_is(
+    name: str,
+    nearest: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    *,
+    in_file: bool,
+) -> None:
+    if in_file:
+        (tmp_path / ".env").write_text(f"{name}=1\nOTHER=2\n", "utf-8")
+    else:
+        monkeypatch.setenv(name, "1")
+    found = find_unknown()
+    assert found[name.upper()] == nearest
+    assert "OTHER" not in found
+
+
+def test_no_setting_of_ours_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = find_unknown()
+    for name in (*all_variables(), "AI_URL"):
+        monkeypatch.setenv(name, "1")
+    assert find_unknown() == before
 
 
 def test_a_named_provider_wins_over_the_key(monkeypatch: pytest.MonkeyPatch) -> None:

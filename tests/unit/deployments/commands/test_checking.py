@@ -125,6 +125,22 @@ def test_workspaces_of_a_model_that_nothing_embeds_with_are_to_be_mended(
         assert "backfill --reembed local:" in finding.detail
 
 
+@pytest.mark.parametrize(
+    ("unknown", "good", "said"),
+    [
+        ({}, True, "every setting is valid"),
+        ({"AI_ACME": None}, True, "AI_ACME: not ours"),
+        ({"AI_GUARD_MOD": "AI_GUARD_MODE"}, False, "AI_GUARD_MOD (is it AI_GUARD_MODE?)"),
+    ],
+)
+def test_a_misspelt_setting_is_to_be_mended_and_another_programs_is_not(
+    unknown: dict[str, str | None], *, good: bool, said: str
+) -> None:
+    finding = checking.look_at_names(unknown)
+    assert finding.good is good
+    assert said in finding.detail
+
+
 def test_one_thing_to_mend_is_enough() -> None:
     good, bad = Finding("a", good=True, detail=""), Finding("b", good=False, detail="")
     assert checking.is_well([good, good])
