@@ -72,11 +72,23 @@ class QuestionBody(_Request):
         allow_inf_nan=False,
         description="Unrelated texts are about 0, the same meaning is 1, under every model.",
     )
-    history: list[TurnBody] = Field(default=[], max_length=MAX_HISTORY_TURNS)
+    history: list[TurnBody] = Field(
+        default=[],
+        max_length=MAX_HISTORY_TURNS,
+        description="The conversation before this question, oldest message first.",
+        examples=[
+            [
+                {"role": "user", "content": "Which medication does Maya take?"},
+                {"role": "assistant", "content": "Sertraline, 50 mg [1]."},
+            ]
+        ],
+    )
     stream: StrictBool = Field(
         default=False, description="Answer in events, as `Accept: text/event-stream` also asks for."
     )
-    use_cache: StrictBool = Field(default=True, description="May an earlier answer serve?")
+    use_cache: StrictBool = Field(
+        default=True, description="May an earlier answer serve? False asks anew."
+    )
 
     def to_question(self) -> Question:
         """Return the question that this body asks."""
@@ -170,7 +182,11 @@ class MetadataBody(_Response):
     split_arm: str | None = Field(
         description="The provider that an A/B trial tries first for this workspace."
     )
-    warnings: list[str]
+    warnings: list[str] = Field(
+        description="What to tell of this answer: `unverified`, `unsupported_removed`, "
+        "`misquote_removed`, `unknown_marker`, `uncited_answer`, `answer_language`, "
+        "`context_truncated`, `rerank_unavailable`. docs/integration.md explains them."
+    )
     context: ContextBody
     usage: UsageBody
     timings_ms: dict[str, float] = Field(examples=[{"embed": 120.0, "chat": 780.2}])

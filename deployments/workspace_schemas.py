@@ -21,6 +21,7 @@ SettingName = Literal[
     "rate_limit_per_user_per_hour",
 ]
 MAX_QUESTIONS_PER_HOUR = 1_000_000
+_NOT_ENFORCED = "0 is no limit. It is kept, and not enforced yet."
 
 
 class SettingsPatch(BaseModel):
@@ -43,10 +44,10 @@ class SettingsPatch(BaseModel):
         None, ge=1, le=10_000, description="How many answers are kept."
     )
     rate_limit_per_hour: StrictInt | None = Field(
-        None, ge=0, le=MAX_QUESTIONS_PER_HOUR, description="Questions of all; 0 is no limit."
+        None, ge=0, le=MAX_QUESTIONS_PER_HOUR, description=f"Questions of all; {_NOT_ENFORCED}"
     )
     rate_limit_per_user_per_hour: StrictInt | None = Field(
-        None, ge=0, le=MAX_QUESTIONS_PER_HOUR, description="Questions of each; 0 is no limit."
+        None, ge=0, le=MAX_QUESTIONS_PER_HOUR, description=f"Questions of each; {_NOT_ENFORCED}"
     )
 
     def changes(self) -> dict[str, bool | int | float | None]:
@@ -55,7 +56,7 @@ class SettingsPatch(BaseModel):
 
 
 class SettingsBody(BaseModel):
-    """The settings in force."""
+    """The settings as they apply to this workspace; the rate limits are not enforced yet."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -63,8 +64,12 @@ class SettingsBody(BaseModel):
     cache_ttl_seconds: int = Field(examples=[3600])
     cache_similarity: float = Field(examples=[0.95])
     cache_max_entries: int = Field(examples=[100])
-    rate_limit_per_hour: int = Field(examples=[30])
-    rate_limit_per_user_per_hour: int = Field(examples=[0])
+    rate_limit_per_hour: int = Field(
+        description=f"Questions of all; {_NOT_ENFORCED}", examples=[30]
+    )
+    rate_limit_per_user_per_hour: int = Field(
+        description=f"Questions of each; {_NOT_ENFORCED}", examples=[0]
+    )
     set_here: list[SettingName] = Field(
         description="Those that this workspace has set; the others are the configuration's.",
         examples=[["cache_ttl_seconds"]],
