@@ -102,11 +102,18 @@ async def forget(settings: Settings, model_key: str, workspace_id: UUID | None) 
 
 def _require_configured(settings: Settings, model: str) -> None:
     space = settings.embedding_space
-    if model not in (space.key, space.name):
+    if model in (space.key, space.name):
+        return
+    told = f"The configured embedding model is {space.key}, not {model}"
+    if settings.embedding_retiring:
         raise CommandFailed(
-            f"The configured embedding model is {space.key}, not {model}. To bring in another, "
-            f"configure it, set AI_EMBEDDING_RETIRING={space.key}, and start the application again."
+            f"{told}; AI_EMBEDDING_RETIRING is {settings.embedding_retiring}. "
+            f"To move from the latter to the former: --reembed {space.key}"
         )
+    raise CommandFailed(
+        f"{told}. To bring in another, configure it, set AI_EMBEDDING_RETIRING to the model that "
+        "the practices are on (doctor names it), and start the application again."
+    )
 
 
 def require_same_models(served: list[str], configured: list[str]) -> None:

@@ -155,7 +155,8 @@ def token(
 def migrate() -> None:
     """Bring the database's schema up to date, as its owner. Safe to run again.
 
-    Uses AI_DATABASE_OWNER_URL, or the embedded database where DATABASE_URL is unset.
+    Uses AI_DATABASE_OWNER_URL, or the embedded database where DATABASE_URL is unset. The two roles
+    that a database of your own needs: docs/operations.md, "A database of your own".
     """
     import asyncio  # noqa: PLC0415
 

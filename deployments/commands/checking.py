@@ -98,7 +98,8 @@ def look_at_vectors(settings: Settings, models: Mapping[str, int]) -> Finding:
     mend = f"run: pazpaz-agent backfill --reembed {configured}"
     earlier = {key: count for key, count in models.items() if key != configured}
     if not earlier:
-        return Finding("vectors", good=True, detail=f"every workspace's are of {configured}")
+        left = "; nothing is left to retire: AI_EMBEDDING_RETIRING can be unset" if retiring else ""
+        return Finding("vectors", good=True, detail=f"every workspace's are of {configured}{left}")
     counts = ", ".join(f"{count} of {key}" for key, count in earlier.items())
     if set(earlier) == {retiring}:
         detail = f"{counts}, which is retiring; to go on, {mend}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runtime import assembly
-from runtime.errors import ConfigurationError
+from runtime.errors import ConfigurationError, DatabaseUnavailable
 from runtime.settings import Secrets, Settings
 from runtime.storage.migrate import migrate
 
@@ -22,7 +22,10 @@ async def bring_up_to_date(settings: Settings, secrets: Secrets) -> list[str]:
         reason = "is not set, but DATABASE_URL names a database of your own."
         remedy = "Set it to the same database's URL as the role that owns the schema."
         raise ConfigurationError("AI_DATABASE_OWNER_URL", reason, remedy)
-    return await migrate(
-        owner_url,
-        runtime_role=assembly.runtime_role(settings, secrets),
-    )
+    try:
+        return await migrate(owner_url, runtime_role=assembly.runtime_role(settings, secrets))
+    except DatabaseUnavailable as error:
+        if secrets.database_owner_url is None:
+            raise
+        told = error.reason.replace("DATABASE_URL", "AI_DATABASE_OWNER_URL")
+        raise DatabaseUnavailable(told) from None

@@ -25,6 +25,15 @@ def test_only_the_configured_model_can_be_brought_in(settings: Settings) -> None
         backfill.run(settings, workspace_id=None, reembed="embed-v4.0", on_progress=lambda *_: None)
 
 
+def test_with_one_retiring_a_misspelt_model_is_told_which_is_which(settings: Settings) -> None:
+    settings = settings.model_copy(update={"embedding_retiring": "cohere:embed-v4.0:1536"})
+    with pytest.raises(CommandFailed) as caught:
+        backfill.run(settings, workspace_id=None, reembed="embed-v3", on_progress=lambda *_: None)
+    said = str(caught.value)
+    assert f"is {LOCAL}, not embed-v3; AI_EMBEDDING_RETIRING is cohere:embed-v4.0:1536" in said
+    assert said.endswith(f"--reembed {LOCAL}")
+
+
 @pytest.mark.parametrize("named", [LOCAL, "multilingual-e5-small-q4"])
 def test_the_configured_model_is_known_by_its_key_and_by_its_name(
     settings: Settings, named: str, monkeypatch: pytest.MonkeyPatch

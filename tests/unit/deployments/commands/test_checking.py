@@ -123,6 +123,8 @@ def test_workspaces_of_a_model_that_nothing_embeds_with_are_to_be_mended(
     if "cohere:embed-v4.0:1536" in models:
         assert "2 of cohere:embed-v4.0:1536" in finding.detail
         assert "backfill --reembed local:" in finding.detail
+    done = set(models) <= {"local:multilingual-e5-small-q4:384"}
+    assert ("AI_EMBEDDING_RETIRING can be unset" in finding.detail) == done
 
 
 @pytest.mark.parametrize(
