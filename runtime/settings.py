@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, NoReturn, Self
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import (
@@ -95,7 +96,21 @@ class Secrets(Environment):
         if value is not None and not value.get_secret_value().startswith(schemes):
             msg = "must be a URL that begins with postgresql://"
             raise ValueError(msg)
+        if value is not None and not _has_ports(value.get_secret_value()):
+            msg = (
+                "must have a number as its port; write a / : @ # or ? of the password as %2F %3A …"
+            )
+            raise ValueError(msg)
         return value
+
+
+def _has_ports(url: str) -> bool:
+    """Return whether what stands for ports are ports: asyncpg's own error would print it."""
+    try:
+        hosts = urlsplit(url).netloc.rpartition("@")[2].split(",")
+    except ValueError:
+        return False
+    return all(re.fullmatch(r"(\[[^\]]*\]|[^:]*)(:[0-9]*)?", host) for host in hosts)
 
 
 def _split(value: object) -> object:

@@ -68,6 +68,31 @@ def test_a_cohere_key_makes_cohere_the_default(monkeypatch: pytest.MonkeyPatch) 
     }
 
 
+@pytest.mark.parametrize("name", ["DATABASE_URL", "AI_DATABASE_OWNER_URL"])
+@pytest.mark.parametrize("url", ["u:hid/den@host/db", "u:hidden@host:port/db", "u:hid[den@host/db"])
+def test_a_url_without_a_port_where_one_stands_is_refused_and_not_shown(
+    name: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = refused(monkeypatch, **{name: f"postgresql://{url}"})
+    assert error.name == name
+    assert "hid" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "u@/db?host=/run/x",
+        "u:p%2F@h:5432,[::1]:6,g/db",
+        "h",
+        "u:p:q@h/db?sslmode=require",
+        "u@h:/d",
+    ],
+)
+def test_any_form_of_a_database_url_is_taken(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://{url}")
+    assert load()[1].database_url is not None
+
+
 def test_every_wrong_value_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     error = refused(monkeypatch, AI_CACHE_SIMILARITY="9", AI_GUARD_MODE="hard", AI_POOL="x")
     assert error.name == "AI_CACHE_SIMILARITY"
