@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,6 +18,8 @@ from runtime import provider_assembly
 from runtime.embedding_spaces import EmbeddingSpaces
 from runtime.errors import ProviderRejected
 from runtime.providers.fakes import FakeChatModel, FakeEmbedder
+from runtime.storage import embedded
+from runtime.storage.embedded import EmbeddedDatabase
 from runtime.workspaces import workspace_id_for
 from tests.integration.conftest import MODEL, Site
 
@@ -192,6 +195,39 @@ def test_doctor_says_that_the_schema_is_not_there(
     code, out, _ = run("doctor")
     assert code == 1
     assert re.search(r"MEND +database .*migrate", out)
+
+
+def test_migrate_names_the_url_that_leads_nowhere(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", site.runtime_url)
+    monkeypatch.setenv("AI_DATABASE_OWNER_URL", "postgresql://owner@127.0.0.1:1/none")
+    code, _, err = run("migrate")
+    assert code == 1
+    assert "and that AI_DATABASE_OWNER_URL is right" in err
+
+
+def test_the_documented_roles_are_all_that_migrate_and_doctor_ask_for(
+    server: EmbeddedDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(cli.__file__).parents[1] / "docs" / "operations.md").read_text("utf-8")
+    (sql,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    sql = sql.replace("pazpaz_", "documented_").replace(" pazpaz", " documented")
+    subprocess.run(
+        [
+            embedded.BINARIES / "psql",
+            "--set=ON_ERROR_STOP=1",
+            server.url_for("postgres", "postgres"),
+        ],
+        input=sql.replace("…", "none"),
+        text=True,
+        check=True,
+    )
+    monkeypatch.setenv("DATABASE_URL", server.url_for("documented_runtime", "documented"))
+    monkeypatch.setenv("AI_DATABASE_OWNER_URL", server.url_for("documented_owner", "documented"))
+    code, out, _ = run("migrate")
+    assert (code, out.partition("\n")[0]) == (0, "Applied:")
+    assert run("doctor")[0] == 0
 
 
 def test_doctor_says_that_the_role_is_not_safe(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
