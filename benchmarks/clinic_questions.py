@@ -1,6 +1,6 @@
 """Asks every labelled question over HTTP and reports what an application would see, as JSON.
 
-    python benchmarks/clinic_questions.py --data ../shared/data/clinic > report.json
+    python benchmarks/clinic_questions.py --data DATA > report.json
 
 Needs a running server with the data imported and embedded, and the secret that it checks tokens
 with: AI_JWT_SECRET, or the demo's. `saved` is by how much of the first answer's time the same
@@ -46,6 +46,8 @@ from runtime.settings import load
 
 TOKEN_TTL_S: Final = 4 * 3600
 MAX_RESULTS: Final = 10
+QUESTIONS: Final = "questions.jsonl"
+RECORDS: Final = ("clients.jsonl", "sessions.jsonl")
 LOCAL_HOSTS: Final = ("127.0.0.1", "localhost")
 
 
@@ -144,8 +146,8 @@ async def measure(
 
     Each is asked `twice` in a row for the cache's sake; else the cache has no part in it.
     """
-    questions = read_questions(data / "questions.jsonl")[:limit]
-    files = (data / "clients.jsonl", data / "sessions.jsonl")
+    questions = read_questions(data / QUESTIONS)[:limit]
+    files = [data / name for name in RECORDS]
     practice = Practice(chain.from_iterable(read_records(path) for path in files))
     done = 0
 
@@ -206,6 +208,9 @@ def main() -> None:
     options = parser.parse_args()
     if urlsplit(options.url).hostname not in LOCAL_HOSTS:
         parser.error(f"--url must be on {LOCAL_HOSTS[0]}: this is load")
+    for name in (QUESTIONS, *RECORDS):
+        if not (options.data / name).is_file():
+            parser.error(f"{options.data / name} is not there; --data names its folder")
     report = asyncio.run(
         measure(
             options.data,

@@ -1,7 +1,7 @@
 """Scores what keeps an answer to its records, and prints the report as JSON.
 
     python benchmarks/grounding.py support > report.json
-    python benchmarks/grounding.py declining --data ../shared/data/clinic > report.json
+    python benchmarks/grounding.py declining --data DATA > report.json
 
 `support` holds the labelled sentences of `support_pairs.jsonl` against their passages: how many
 contradictions are found, and how many faithful sentences are taken for one. `declining` asks the

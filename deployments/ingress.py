@@ -35,6 +35,9 @@ ENVIRONMENT: Final[dict[str, str]] = {
     # Whoever can reach Ray can run code: nobody does without the token of `~/.ray/auth_token`.
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Our processes start programs and never go on in a fork of their own; with it, each start of a
+    # program says on standard error that gRPC skipped its handlers.
+    "GRPC_ENABLE_FORK_SUPPORT": "0",
 }
 """Must stand in the environment of every node's `ray start`; `ops/ray.env` holds the same lines."""
 

@@ -23,6 +23,7 @@ _THIS_MACHINE: Final = ("127.0.0.1", "localhost", "[::1]")
 _DONE_WITHOUT: Final = {
     "embedding_unavailable": "Searched by words alone, as the embedding provider does not answer.",
     "chat_unavailable": "These are the records' own sentences, as no chat provider answers.",
+    "cache_unavailable": "The cache of answers could not be looked at.",
 }
 
 
@@ -35,7 +36,16 @@ class _Citation(BaseModel):
     spans: list[object]
 
 
+_FROM_CACHE: Final = {
+    "exact": "Given before to the same question; nothing written since could change it.",
+    "semantic": "Given before to a question that asks the same; nothing written since could change "
+    "it.",
+    "stale": "Given before, kept beyond its time, as no chat provider answers.",
+}
+
+
 class _Metadata(BaseModel):
+    cache: str = "off"
     degraded: list[str] = []
 
 
@@ -189,8 +199,14 @@ def _list_citations(answer: _Answer) -> list[str]:
 
 
 def _warn(answer: _Answer) -> list[str]:
-    """Return an empty line and a sentence for each thing that was done without."""
-    said = [_DONE_WITHOUT.get(word, word) for word in answer.metadata.degraded]
+    """Return an empty line and a sentence for an answer given before and what was done without."""
+    metadata = answer.metadata
+    said = [_FROM_CACHE[metadata.cache]] if metadata.cache in _FROM_CACHE else []
+    said += [
+        _DONE_WITHOUT.get(word, word)
+        for word in metadata.degraded
+        if word != "stale_answer"  # said by `cache`
+    ]
     return ["", *said] if said else []
 
 

@@ -45,7 +45,7 @@ async def evaluate(settings: Settings, data: Path) -> dict[str, RetrievalReport]
     embedder = provider_assembly.make_embedder(settings, NoMetrics().emit)
     async with assembly.open_storage(settings) as database:
         asker = _Asker(embedder, PostgresPassageStore(database), settings.request_deadline_s)
-        with record_progress("Asking") as show:
+        with record_progress("Asking", counted="questions") as show:
             numbers = count(1)
             reports = await compare_methods(
                 questions,

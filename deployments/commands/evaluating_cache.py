@@ -52,7 +52,7 @@ async def evaluate_cache(settings: Settings, data: Path | None = None) -> CacheR
 
 async def _embed(embedder: Embedder, texts: list[str], *, timeout_s: float) -> dict[str, _Vector]:
     vectors: dict[str, _Vector] = {}
-    with record_progress("Embedding") as show:
+    with record_progress("Embedding", counted="questions") as show:
         for start in range(0, len(texts), _BATCH):
             batch = texts[start : start + _BATCH]
             done = await embedder.embed_texts(batch, input_type="query", timeout_s=timeout_s)

@@ -30,10 +30,14 @@ from runtime.storage.records import PostgresRecordStore
 _RATE_WINDOW_S: Final = 60.0
 
 
-class _RecordsPerSecond(ProgressColumn):
+class _Rate(ProgressColumn):
+    def __init__(self, counted: str) -> None:
+        super().__init__()
+        self._counted = counted
+
     def render(self, task: Task) -> Text:
         """Return the rate over the last minute."""
-        return Text("" if task.speed is None else f"{task.speed:.1f} records/s")
+        return Text("" if task.speed is None else f"{task.speed:.1f} {self._counted}/s")
 
 
 async def import_into_database(settings: Settings, paths: Sequence[Path]) -> ImportProgress:
@@ -74,9 +78,11 @@ def summarize_import(done: ImportProgress) -> str:
 
 
 @contextmanager
-def record_progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar of records, their rate and the time left; yields `show(done, total)`."""
-    columns = (MofNCompleteColumn(), _RecordsPerSecond())
+def record_progress(
+    title: str, *, counted: str = "records"
+) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar of what is counted, its rate and the time left; yields `show(done, total)`."""
+    columns = (MofNCompleteColumn(), _Rate(counted))
     with _progress(Console(stderr=True), *columns) as progress:
         bar = progress.add_task(title, total=None)
 

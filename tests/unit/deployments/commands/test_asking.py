@@ -111,6 +111,26 @@ def test_what_was_done_without_is_said_below_the_answer() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ({"cache": "exact"}, "Given before to the same question; "),
+        ({"cache": "semantic"}, "Given before to a question that asks the same; "),
+        ({"cache": "stale", "degraded": ["stale_answer"]}, "Given before, kept beyond its time, "),
+    ],
+)
+def test_an_answer_given_before_is_said_to_be_one(metadata: dict[str, object], said: str) -> None:
+    body = {"answer": "Well. [2]", "citations": [CLIENT_CITATION], "metadata": metadata}
+    *_, blank, line = ask_server(httpx.Response(200, json=body)).splitlines()
+    assert (blank, line[: len(said)]) == ("", said)
+
+
+@pytest.mark.parametrize("cache", ["miss", "off"])
+def test_a_new_answer_is_not_said_to_be_new(cache: str) -> None:
+    body = {"answer": "Well.", "citations": [], "metadata": {"cache": cache}}
+    assert ask_server(httpx.Response(200, json=body)) == "Well."
+
+
 def test_an_answer_without_citations_stands_alone() -> None:
     assert ask_server(answer("The records do not say.")) == "The records do not say."
 
