@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
 from runtime.clock import SystemClock
 from runtime.coalescing import CoalescingEmbedder
@@ -34,6 +35,8 @@ from runtime.settings import load_secrets
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import httpx
+
     from runtime.errors import Operation
     from runtime.messages import EmbeddingModel
     from runtime.ports import ChatModel, Embedder, Reranker
@@ -48,6 +51,10 @@ CHAT_MAX_DELAY_S: Final = 16.0
 """The longest pauses before an attempt. Source: the contract."""
 RERANK_MAX_DELAY_S: Final = 1.0
 """Likewise: an order is waited for no longer than three seconds in all."""
+
+
+_OPENED: Final[WeakSet[httpx.AsyncClient]] = WeakSet()
+"""The clients of this process. A replica's end with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +143,7 @@ def make_reranker(settings: Settings, emit: Emit, guards: Guards | None = None) 
         return None
     given = settings.providers[name]
     options = _options(settings, name, model=str(given.rerank_model))
-    http = open_http(given.rerank_timeout_seconds)
+    http = _open_http(given.rerank_timeout_seconds)
     vendor = catalog.rerank_module(name).make_reranker(options, http)
     reranker = MeasuredReranker(vendor, emit=emit, clock=SystemClock())
     if guards is None:
@@ -163,7 +170,7 @@ def _make_embedder(
 ) -> Embedder:
     name = space.provider
     module = catalog.embedding_module(name)
-    http = open_http(settings.providers[name].embed_timeout_seconds)
+    http = _open_http(settings.providers[name].embed_timeout_seconds)
     options = _options(settings, name, model=space.name, dimensions=space.dimensions)
     vendor = module.make_embedder(options, http)
     embedder: Embedder = MeasuredEmbedder(vendor, emit=emit, clock=SystemClock())
@@ -179,7 +186,7 @@ def _make_chat(
     clock = SystemClock()
     if name == LOCAL:
         return MeasuredChat(local.ExtractiveChatModel(embedder), emit=emit, clock=clock)
-    http = open_http(settings.providers[name].chat_timeout_seconds)
+    http = _open_http(settings.providers[name].chat_timeout_seconds)
     options = _options(settings, name, model=str(settings.providers[name].chat_model))
     vendor = catalog.chat_module(name).make_chat(options, http)
     model: ChatModel = MeasuredChat(BoundedChat(vendor), emit=emit, clock=clock)
@@ -187,6 +194,18 @@ def _make_chat(
         return model
     guard = _guard(settings, name, "chat", model=model.name, guards=guards, emit=emit)
     return GuardedChat(model, guard)
+
+
+async def close_clients() -> None:
+    """Close what the vendors' clients hold open: a command that ends would be told of it."""
+    while _OPENED:
+        await _OPENED.pop().aclose()
+
+
+def _open_http(read_timeout_s: float) -> httpx.AsyncClient:
+    http = open_http(read_timeout_s)
+    _OPENED.add(http)
+    return http
 
 
 def _options(settings: Settings, name: str, *, model: str, dimensions: int = 0) -> ProviderOptions:

@@ -137,6 +137,7 @@ async def _look_at_providers(settings: Settings, *, deep: bool) -> list[Finding]
     probes += [] if reranker is None else [RerankerProbe(reranker)]
     check = HealthCheck(probes, clock=SystemClock())
     report = await check.report(deep=True)
+    await provider_assembly.close_clients()
     return [Finding(part.name, part.state == "ok", part.detail) for part in report.components]
 
 

@@ -53,6 +53,7 @@ async def evaluate(settings: Settings, data: Path) -> dict[str, RetrievalReport]
                 methods=METHODS,
                 on_done=lambda: show(next(numbers), len(questions)),
             )
+    await provider_assembly.close_clients()
     if not any(report.overall.hit_at_10 for report in reports.values()):
         Console(stderr=True).print(_NOTHING_FOUND, soft_wrap=True)
     return reports

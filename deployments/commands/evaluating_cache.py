@@ -37,6 +37,7 @@ async def evaluate_cache(settings: Settings, data: Path | None = None) -> CacheR
     embedder = provider_assembly.make_embedder(settings, NoMetrics().emit)
     texts = list(dict.fromkeys(text for pair in pairs for text in (pair.asked, pair.remembered)))
     vectors = await _embed(embedder, texts, timeout_s=settings.request_deadline_s)
+    await provider_assembly.close_clients()
     judged = [
         judge(
             pair,
