@@ -104,6 +104,18 @@ async def embed_session(stores: Stores, workspace_id: UUID = OURS, angle: float 
     )
 
 
+PLANS = {"Rest at first.": 0, "Rest later.": 1, "Rest at last.": 2}
+"""A day's session each, by its days after the first."""
+SPANS = [
+    (SearchScope(since=NOON), ["Rest at first.", "Rest at last.", "Rest later."]),
+    (SearchScope(since=NOON + timedelta(days=1)), ["Rest at last.", "Rest later."]),
+    (SearchScope(until=NOON + timedelta(days=1)), ["Rest at first."]),
+    (SearchScope(None, NOON + timedelta(days=1), NOON + timedelta(days=2)), ["Rest later."]),
+    (SearchScope(until=NOON), []),
+]
+"""Spans of time, and what is found in each."""
+
+
 def only(client_id: UUID) -> SearchScope:
     return SearchScope(frozenset((client_id,)))
 
@@ -271,6 +283,27 @@ async def test_another_clients_passages_are_left_out(stores: Stores) -> None:
 
     assert await search(stores, at(0), scope=only(uuid4())) == []
     assert len(await search(stores, at(0), scope=only(CLIENT.id))) == 2
+
+
+async def test_a_span_of_time_finds_its_sessions_alone(stores: Stores) -> None:
+    """It is half-open, and a profile has no date."""
+    await stores.records.put_client(OURS, CLIENT)
+    await stores.embed(
+        OURS,
+        RecordKey("client", CLIENT.id),
+        "notes",
+        parts=[(Span(0, 0, 8), at(0))],
+        text=CLIENT.notes,
+    )
+    for plan, days in PLANS.items():
+        session = Session(uuid4(), CLIENT.id, NOON + timedelta(days=days), plan=plan)
+        await stores.records.put_session(OURS, session)
+        record, span = RecordKey("session", session.id), Span(0, 0, len(plan))
+        await stores.embed(OURS, record, "plan", parts=[(span, at(0))], text=plan)
+
+    for scope, plans in SPANS:
+        assert sorted(await search(stores, at(0), scope=scope)) == plans
+        assert await search(stores, at(0), scope=replace(scope, clients=frozenset())) == []
 
 
 async def test_another_workspaces_passages_are_never_found(stores: Stores) -> None:
@@ -473,6 +506,20 @@ async def test_another_clients_words_are_left_out(stores: Stores) -> None:
     assert await find(stores, "sleep", scope=only(CLIENT.id)) == [SESSION.subjective]
     assert await find(stores, "sleep", scope=only(other.id)) == ["Sleeps."]
     assert await find(stores, "sleep", scope=only(uuid4())) == []
+
+
+async def test_a_span_of_time_finds_the_words_of_its_sessions_alone(stores: Stores) -> None:
+    client = replace(CLIENT, notes="No rest.")
+    await stores.records.put_client(OURS, client)
+    for plan, days in PLANS.items():
+        session = Session(uuid4(), client.id, NOON + timedelta(days=days), plan=plan)
+        await stores.records.put_session(OURS, session)
+
+    for scope, plans in SPANS:
+        assert sorted(await find(stores, "rest", scope=scope)) == plans
+        own = replace(scope, clients=frozenset((client.id,)))
+        assert sorted(await find(stores, "rest", scope=own)) == plans
+        assert await find(stores, "rest", scope=replace(scope, clients=frozenset())) == []
 
 
 async def test_a_client_and_a_session_may_have_the_same_id(stores: Stores) -> None:
