@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 from typing import get_args
 from uuid import UUID
 
@@ -24,6 +27,18 @@ NOTE = (
     "Pain in the left wrist since 4 May. Right wrist is normal. Zolpidem 5 mg at night stopped. "
     "Denies flashbacks. Her aunt takes warfarin. Attacks went down to two a week. Seen at 09:30."
 )
+
+LABELLED: list[dict[str, str]] = [
+    json.loads(line)
+    for line in (Path(__file__).parents[4] / "benchmarks" / "support_pairs.jsonl")
+    .read_text("utf-8")
+    .splitlines()
+]
+REMOVED = {
+    "negation": 55, "dose": 31, "number": 33, "frequency": 10, "medication": 12, "person": 36,
+    "side": 15, "date": 31, "time": 7, "direction": 34,
+}  # fmt: skip
+"""Of the labelled contradictions of each kind, those removed: docs/benchmarks.md."""
 
 
 @pytest.fixture
@@ -89,6 +104,27 @@ def test_what_another_passage_says_excuses_only_where_it_is_cited(
     assert evidence.judge("Her right knee hurts.", [1, 2]).verdict == "supported"
 
 
+def test_what_two_passages_say_is_not_read_as_one_sentence(
+    make_passage: Callable[..., Passage],
+) -> None:
+    passages = {1: make_passage("Left knee hurts."), 2: make_passage("Right shoulder aches.")}
+    verdict = Evidence(passages).judge("Her right knee hurts.", [1, 2]).verdict
+    assert verdict == "contradicted"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "note"),
+    [
+        ("Her partner drives her to work.", "Her husband drives her to work."),
+        ("Takes zolpidem 5 mg daily.", "Zolpidem 5 mg nightly."),
+    ],
+)
+def test_a_wider_word_for_the_same_is_no_other_fact(
+    judge: Callable[..., Verdict], sentence: str, note: str
+) -> None:
+    assert judge(sentence, note) == "supported"
+
+
 def test_another_clients_name_does_not_go_with_this_ones_record(
     make_passage: Callable[..., Passage],
 ) -> None:
@@ -98,6 +134,7 @@ def test_another_clients_name_does_not_go_with_this_ones_record(
     assert evidence.judge("Dan Levi sleeps badly.", [1]).verdict == "contradicted"
     assert evidence.judge("Noa Bar sleeps badly.", [1]).verdict == "supported"
     assert evidence.judge("Tal Bar sleeps badly.", [1]).verdict == "contradicted"
+    assert evidence.judge("Noa Peretz sleeps badly.", [1]).verdict == "contradicted"
     for opening in ("On 14 October Noa", "Today Noa", "Dr Bar's client"):
         assert evidence.judge(f"{opening} sleeps badly.", [1]).verdict != "contradicted"
 
@@ -142,3 +179,37 @@ def test_no_words_make_it_fail(sentence: str, note: str) -> None:
 
 def test_a_sentence_too_long_to_be_read_is_not_vouched_for(judge: Callable[..., Verdict]) -> None:
     assert judge("She sleeps badly " * 200 + ".", "She sleeps badly at home.") == "doubtful"
+
+
+@pytest.fixture
+def judge_labelled(make_passage: Callable[..., Passage]) -> Callable[[dict[str, str]], Verdict]:
+    def judge(pair: dict[str, str]) -> Verdict:
+        passage = replace(
+            make_passage(pair["passage"]),
+            client_name=pair["client"],
+            session_date=datetime.fromisoformat(pair["date"]),
+        )
+        return Evidence({1: passage}).judge(pair["sentence"], [1]).verdict
+
+    return judge
+
+
+@pytest.mark.parametrize("kind", REMOVED)
+def test_no_fewer_of_the_labelled_contradictions_are_removed_than_is_written(
+    judge_labelled: Callable[[dict[str, str]], Verdict], kind: str
+) -> None:
+    of_kind = [pair for pair in LABELLED if (pair["label"], pair["kind"]) == ("contradicted", kind)]
+    assert list(map(judge_labelled, of_kind)).count("contradicted") >= REMOVED[kind]
+
+
+def test_every_kind_of_labelled_contradiction_is_counted() -> None:
+    assert {pair["kind"] for pair in LABELLED if pair["label"] == "contradicted"} == set(REMOVED)
+
+
+def test_hardly_any_labelled_faithful_sentence_is_removed_or_marked(
+    judge_labelled: Callable[[dict[str, str]], Verdict],
+) -> None:
+    faithful = [pair for pair in LABELLED if pair["label"] == "supported"]
+    verdicts = list(map(judge_labelled, faithful))
+    assert verdicts.count("contradicted") <= 2
+    assert verdicts.count("supported") >= len(faithful) - 7
