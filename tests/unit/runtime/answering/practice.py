@@ -127,7 +127,7 @@ class Notebook:
     async def recall(self, workspace_id: UUID, key: CacheKey) -> Recollection:
         self._fail()
         assert workspace_id == WORKSPACE
-        found = [self._remembered(kept, 1) for kept in self.kept if kept.key == key]
+        found = [self._remembered(kept, 1) for kept in self.kept if kept.key.exact == key.exact]
         return Recollection("now", self.own, self.space, found[-1] if found else None)
 
     async def recall_similar(
@@ -196,6 +196,7 @@ class Practice:
         self.cache = Notebook()
         self.directory = Directory()
         self.policy = CachePolicy(is_on=True, ttl_s=3600, min_similarity=0.95, max_entries=100)
+        self.configured: Sequence[str] = ()
         self.split: dict[str, int] = {}
         self.windows: dict[str, int] = {}
         self.reranker: FakeReranker | None = None
@@ -216,7 +217,9 @@ class Practice:
                 reranker=self.reranker,
             ),
             context=ContextBudget(self.windows, enabled=True, emit=self.events.append),
-            reuse=Reuse(self.cache, self.policy, emit=self.events.append),
+            reuse=Reuse(
+                self.cache, self.policy, configured=self.configured, emit=self.events.append
+            ),
             chat=chat,
             extract=ExtractiveChatModel() if self.may_extract else None,
             clock=clock or self.clock,

@@ -13,6 +13,7 @@ from runtime.errors import CircuitOpen, DatabaseUnavailable, StatementTimeout
 from runtime.messages import (
     Answer,
     Question,
+    RememberedAnswer,
     Turn,
     WorkspaceSettings,
 )
@@ -22,7 +23,13 @@ from tests.unit.runtime.answering.practice import ASKED, Form, Hold, Practice
 
 CHAT_DOWN = CircuitOpen("fake", "scripted", "chat", "open", 42.0)
 LOOSE = WorkspaceSettings(cache_similarity=0.0)
+REWORDED = Question("In what way does she sleep?")
 both_forms = pytest.mark.parametrize("form", ["whole", "stream"])
+
+
+@pytest.fixture
+def _all_ask_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.answering.reuse.asks_the_same", lambda *_: True)
 
 
 def asked_of_cache(practice: Practice) -> list[str]:
@@ -73,6 +80,40 @@ async def test_another_model_makes_another_question_of_it(practice: Practice) ->
     await practice.ask()
     practice.fallbacks = [FakeChatModel(provider="second")]
     assert (await practice.ask()).cache == "miss"
+
+
+async def test_another_model_of_the_same_provider_makes_another_question_of_it(
+    practice: Practice,
+) -> None:
+    await practice.ask()
+    practice.model.name = "rewritten"
+    assert (await practice.ask()).cache == "miss"
+
+
+@pytest.mark.parametrize("version", ["PROMPT_VERSION", "STANDALONE_VERSION"])
+async def test_another_wording_of_the_prompts_makes_another_question_of_it(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    await practice.ask()
+    monkeypatch.setattr(f"runtime.answering.reuse.{version}", "another")
+    assert (await practice.ask()).cache == "miss"
+
+
+async def test_another_configuration_makes_another_question_of_it(practice: Practice) -> None:
+    await practice.ask()
+    practice.configured = ("rerank=cohere",)
+    assert (await practice.ask()).cache == "miss"
+
+
+@pytest.mark.parametrize(
+    "turn", [Turn("assistant", "Does she sleep?"), Turn("user", "Does he sleep?")]
+)
+async def test_another_turn_before_it_makes_another_question_of_it(
+    practice: Practice, turn: Turn
+) -> None:
+    asked = Question("How does Maya Thornton sleep?", history=(Turn("user", "Does she sleep?"),))
+    await practice.ask(question=asked)
+    assert (await practice.ask(question=replace(asked, history=(turn,)))).cache == "miss"
 
 
 @pytest.mark.parametrize("where", ["configuration", "workspace", "question"])
@@ -141,6 +182,26 @@ async def test_what_is_less_alike_than_the_workspace_asks_is_not_looked_at(
     assert (await practice.ask(question=Question("In what way does she sleep?"))).cache == "miss"
 
 
+@pytest.mark.usefixtures("_all_ask_the_same")
+async def test_an_expired_answer_to_the_same_in_other_words_is_not_served_while_a_model_answers(
+    practice: Practice,
+) -> None:
+    practice.cache.own = LOOSE
+    await practice.ask()
+    practice.cache.expired = True
+    assert (await practice.ask(question=REWORDED)).cache == "miss"
+    assert asked_of_cache(practice)[-1] == "expired"
+
+
+@pytest.mark.usefixtures("_all_ask_the_same")
+async def test_the_configured_likeness_holds_where_the_workspace_sets_none(
+    practice: Practice,
+) -> None:
+    practice.policy = replace(practice.policy, min_similarity=1.0)
+    await practice.ask()
+    assert (await practice.ask(question=REWORDED)).cache == "miss"
+
+
 # --- Nothing but sound answers is kept ---------------------------------------------------------
 
 
@@ -172,6 +233,17 @@ async def test_an_answer_with_a_warning_is_not_kept(practice: Practice) -> None:
     assert practice.cache.kept == []
 
 
+async def test_a_store_that_hangs_does_not_hold_up_the_answer(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*_: object, **__: object) -> int:
+        return int(await asyncio.Event().wait())
+
+    monkeypatch.setattr("runtime.answering.reuse.KEEPING_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(practice.cache, "keep", hang)
+    assert (await practice.ask()).text == "Sleeps badly. [1]"
+
+
 async def test_a_failed_question_keeps_nothing(practice: Practice) -> None:
     practice.model.replies = [CHAT_DOWN]
     practice.may_extract = False
@@ -192,6 +264,18 @@ async def test_a_cache_that_is_down_costs_the_answer_nothing_else(
     assert (answer.text, answer.cache) == ("Sleeps badly. [1]", "off")
     assert answer.degraded == ("cache_unavailable",)
     assert asked_of_cache(practice) == ["unavailable"]
+
+
+async def test_a_cache_that_fails_by_meaning_alone_is_told_of(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> list[RememberedAnswer]:
+        message = "the statement took too long"
+        raise StatementTimeout(message)
+
+    monkeypatch.setattr(practice.cache, "recall_similar", fail)
+    assert (await practice.ask()).degraded == ("cache_unavailable",)
+    assert practice.cache.kept == []
 
 
 async def test_a_hit_that_cannot_be_counted_serves_all_the_same(
@@ -233,7 +317,43 @@ async def test_a_stale_answer_serves_without_an_extract_too(practice: Practice) 
     assert (await practice.ask()).cache == "stale"
 
 
+@pytest.mark.usefixtures("_all_ask_the_same")
+async def test_an_expired_answer_to_the_same_in_other_words_serves_where_no_model_answers(
+    practice: Practice,
+) -> None:
+    practice.cache.own = LOOSE
+    first = await practice.ask()
+    practice.cache.expired = True
+    practice.model.replies = [CHAT_DOWN]
+    answer = await practice.ask(question=REWORDED)
+    assert (answer.text, answer.cache) == (first.text, "stale")
+
+
+async def test_an_expired_answer_does_not_serve_while_any_model_answers(
+    practice: Practice,
+) -> None:
+    practice.fallbacks = [FakeChatModel(provider="second")]
+    await practice.ask()
+    practice.cache.expired = True
+    practice.model.replies = [CHAT_DOWN]
+    answer = await practice.ask()
+    assert (answer.cache, answer.provider) == ("miss", "second")
+
+
 # --- Asked twice at once ------------------------------------------------------------------------
+
+
+async def test_one_that_hangs_leaves_the_second_time_to_answer(practice: Practice) -> None:
+    practice.model.hold = hold = Hold()
+    asking = practice.open()
+    first = asyncio.create_task(ask(asking))
+    await hold.reached.wait()
+    practice.model.hold = None
+    practice.shelf.takes_s = 0
+    second: Answer = await asking(UUID(int=1), ASKED, deadline_s=0.3)
+    assert (second.cache, first.done()) == ("miss", False)
+    hold.set()
+    await first
 
 
 async def test_a_question_asked_twice_at_once_is_answered_once(practice: Practice) -> None:
@@ -245,6 +365,20 @@ async def test_a_question_asked_twice_at_once_is_answered_once(practice: Practic
     answers = await asyncio.gather(*tasks)
     assert sorted(answer.cache for answer in answers) == ["exact"] * 4 + ["miss"]
     assert len(practice.model.requests) == 1
+
+
+async def test_who_wants_no_remembered_answer_waits_for_nobody(practice: Practice) -> None:
+    practice.model.hold = hold = Hold()
+    asking = practice.open()
+    first = asyncio.create_task(ask(asking))
+    await hold.reached.wait()
+    practice.model.hold = None
+    alone = replace(ASKED, use_cache=False)
+    async with asyncio.timeout(9):
+        answer = await asking(UUID(int=1), alone, deadline_s=900)
+    assert (answer.cache, first.done()) == ("off", False)
+    hold.set()
+    assert (await first).cache == "miss"
 
 
 async def test_the_first_ones_leaving_does_not_end_the_second(practice: Practice) -> None:
