@@ -197,6 +197,11 @@ class TestParts:
         (found,) = english([at(1, 0.5, part=0)], [at(1, 0.2, part=3)])
         assert found.part == 0
 
+    @pytest.mark.parametrize(("share", "part"), [(0.24, 0), (0.25, 3)])
+    def test_words_tell_from_half_of_the_nearness_on(self, share: float, part: int) -> None:
+        (found,) = english([at(1, 0.5, part=0)], [at(1, share, part=3)])
+        assert found.part == part
+
     def test_the_text_is_that_of_the_part_it_names(self) -> None:
         worded = replace(at(1, 0.6, part=3), text="At three she wakes.", start=40, end=59)
         (found,) = english([at(1, 0.5)], [worded])
