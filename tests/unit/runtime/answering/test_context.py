@@ -172,6 +172,15 @@ class TestTheWindow:
         assert second.use.included <= first.use.included / 2
         assert second.use.tokens >= second.estimated_tokens * 2
 
+    @pytest.mark.parametrize("changed", ["provider", "name"])
+    def test_is_not_measured_by_what_another_models_vendor_counts(self, changed: str) -> None:
+        desk, found = Desk(UNKNOWN_WINDOW_TOKENS), long_sessions(ENGLISH)
+        first = desk.choose(found)
+        other = FakeChatModel()
+        setattr(other, changed, "another")
+        desk.budget.learn(other, first, first.estimated_tokens * 2)
+        assert desk.choose(found).use == first.use
+
     def test_too_small_for_the_question_is_an_error_that_the_next_provider_is_asked_for(
         self,
     ) -> None:
