@@ -110,9 +110,10 @@ async def test_who_is_named_in_the_question_comes_before_who_was_named_earlier(
 ) -> None:
     dana = NamedClient(UUID(int=6), "Dana Keshet")
     practice.directory.named = [MAYA, dana]
-    await practice.ask(question=Question("And Dana Keshet?", history=TALKED))
+    await practice.ask(question=Question("What about Dana Keshet?", history=TALKED))
     assert practice.shelf.scopes == [SearchScope(frozenset((dana.id,)))] * 2
-    assert practice.directory.asked == ["And Dana Keshet?"]
+    assert practice.directory.asked == ["What about Dana Keshet?"]
+    assert practice.shelf.texts != practice.directory.asked, "it leans on what was asked before"
 
 
 async def test_a_question_that_leans_on_nothing_is_searched_for_as_it_is(

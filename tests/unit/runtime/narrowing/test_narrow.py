@@ -73,6 +73,7 @@ def test_where_there_is_no_latest_session_only_the_client_narrows(
     ("question", "first", "stands"),
     [
         ("What did she say in March 2019?", at(2024, 1, 1), False),
+        ("What did she say in December 2023?", at(2024, 1, 1), False),
         ("What did she say in March 2024?", at(2024, 1, 1), True),
         ("What did she say since March 2019?", at(2024, 1, 1), False),
         ("What did she say since March 2024?", at(2024, 1, 1), True),
