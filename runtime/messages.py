@@ -386,11 +386,17 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class ChatDocument:
-    """A passage given to the model as data, cited as `[marker]`. `heading` says whose and when."""
+    """A passage given to the model as data, cited as `[marker]`. `heading` says whose and when.
+
+    So do `client_name` and `day`, as `2026-08-10`, for whoever writes without a model; '' of a
+    profile, which has no day.
+    """
 
     marker: int
     heading: str
     text: str
+    client_name: str = ""
+    day: str = ""
 
 
 @dataclass(frozen=True, slots=True)

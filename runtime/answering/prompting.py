@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from runtime.messages import Language, Turn
 
-_REVISION: Final = 2
+_REVISION: Final = 3
 """Goes up where the same prompt is made something else of: by the checks of what a model wrote."""
 
 TEMPERATURE: Final = 0.1
@@ -54,7 +54,7 @@ def write_request(
         system=template.replace("{not_in_records}", NOT_IN_RECORDS[language]).strip(),
         messages=(*_from_user(question.history), ChatMessage("user", question.text)),
         documents=tuple(
-            ChatDocument(marker, _head(passage, language), _without_markers(passage.text))
+            _write_document(marker, passage, language)
             for marker, passage in enumerate(passages, start=1)
         ),
         language=language,
@@ -63,11 +63,12 @@ def write_request(
     )
 
 
-def _head(passage: Passage, language: Language) -> str:
-    parts = [passage.client_name, FIELD_NAMES[language][passage.field_name]]
-    if passage.session_date is not None:
-        parts.insert(1, passage.session_date.date().isoformat())
-    return _without_markers(", ".join(parts))
+def _write_document(marker: int, passage: Passage, language: Language) -> ChatDocument:
+    name = _without_markers(passage.client_name)
+    day = "" if passage.session_date is None else passage.session_date.date().isoformat()
+    parts = (name, day, FIELD_NAMES[language][passage.field_name])
+    heading = ", ".join(part for part in parts if part)
+    return ChatDocument(marker, heading, _without_markers(passage.text), name, day)
 
 
 def _without_markers(text: str) -> str:

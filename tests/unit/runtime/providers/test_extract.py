@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from runtime.messages import ChatDocument
 from runtime.providers.extract import (
     LEAST_FIT,
@@ -104,3 +106,20 @@ def test_a_question_of_somebody_else_is_none_of_these_passages() -> None:
 def test_days_and_months_are_nobodys_names() -> None:
     told = [ChatDocument(1, "Dana Levi", "Sleeps.")]
     assert not names_another("What was said about Monday's session, and of December?", told)
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence"),
+    [
+        ("Is she suicidal?", "With passive wishes to be dead."),
+        ("האם היא אובדנית?", "אמרה שהיא רוצה למות."),
+        ("What medication does she take?", "Lithium since May."),
+        ("אילו תרופות נוטלת?", "ליתיום ממאי."),
+    ],
+)
+def test_what_names_the_matter_in_other_words_is_found_though_no_word_is_shared(
+    question: str, sentence: str
+) -> None:
+    candidates = shortlist(question, documents(sentence, "Walks the dog daily."))
+    chosen = choose(question, candidates, [0.22] * len(candidates))
+    assert [each.text for each in chosen] == [sentence]

@@ -1,0 +1,107 @@
+"""Of whom and of when the extract's sentences are: what it leaves unsaid, shows, and sorts by.
+
+`local.py` asks. A sentence of a note names nobody: "Denies suicidal thoughts." Where the passages
+are of several clients, one that stood alone would be read of whomever the question is about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from runtime.messages import ChatDocument
+from runtime.name_words import list_asked_words, list_name_words, prepare
+from runtime.providers.extract import MOST_SENTENCES, Sentence, split
+from runtime.stems import stems_of
+
+_ASKS_FOR_NOW: Final = re.compile(
+    r"\b(?:now|current(?:ly)?|today|at present|these days|latest|most recent(?:ly)?|lately)\b"
+    r"|(?<![א-ת])(?:עכשיו|כרגע|כיום|היום|כעת|לאחרונה|ה?נוכחית?|ה?אחרונה?|ה?עדכנית?)(?![א-ת])",
+    re.IGNORECASE,
+)
+_ASKS_FOR_COURSE: Final = re.compile(
+    r"\b(?:changed?|progress(?:ed|ing)?|improved?|developed|evolved|over time|course of|since)\b"
+    r"|(?<![א-ת])(?:השתנ[התו]ה?|התקדמ[הו]?|התפתח[הו]?|השתפר[הו]?|לאורך|מאז)(?![א-ת])",
+    re.IGNORECASE,
+)
+_ASKS_FOR_ALL: Final = re.compile(
+    r"^\W*(?:what (?:happened|did we (?:discuss|talk|speak|agree)|was (?:discussed|agreed|said)"
+    r"|is the plan|are the plans)|how (?:is|was|has|have|did)|summar|overview|tell me about)\b"
+    r"|^\W*(?:מה (?:קרה|היה|סוכם|סיכמנו|נאמר|שלומה?|מצבו|מצבה|התוכנית|התכנית)"
+    r"|על מה (?:דיברנו|דובר)|איך (?:היה|היתה|הייתה)|סיכום|סכמי?|ספרי? לי)(?![א-ת])",
+    re.IGNORECASE,
+)
+_OF_TIME_OR_ALL: Final = stems_of(
+    """happened discussed discuss talk speak agree agreed said plan plans been doing go going
+    summary summarise summarize overview tell session sessions visit meeting appointment
+    last latest recent previous week weeks month months year years yesterday today between until
+    since january february march april may june july august september october november december
+    קרה דיברנו דובר נאמר סוכם סיכמנו סיכום תוכנית תכנית ספר ספרי סכם סכמי שלומו שלומה מצבו מצבה
+    פגישה פגישות מפגש ביקור טיפול אחרונה אחרון אחרונות קודמת קודם שבוע שבועות חודש חודשים שנה
+    אתמול היום מאז לבין עבר שעבר שעברה
+    ינואר פברואר מרץ מרס אפריל מאי יוני יולי אוגוסט ספטמבר אוקטובר נובמבר דצמבר"""
+)
+"""What may stand in a question that asks for no one thing: `What happened in the last session?`"""
+
+
+def find_only_client(documents: Sequence[ChatDocument]) -> str:
+    """Return the name of the one client that all documents are of, '' where they are of several."""
+    names = {document.client_name for document in documents}
+    return names.pop() if len(names) == 1 else ""
+
+
+def without_name(question: str, client_name: str) -> str:
+    """Return the question without this client's name.
+
+    In passages that are all of one client it tells none from another, and no note repeats it: with
+    it, a short question would fit no sentence well enough.
+    """
+    words = list_name_words(client_name)
+    text, end, kept = prepare(question), 0, []
+    for asked in list_asked_words(question):
+        if any(reading in words for reading in asked.words):
+            kept.append(text[end : asked.start])
+            end = asked.end
+    return "".join([*kept, text[end:]]).strip()
+
+
+def asks_for_overview(question: str) -> bool:
+    """Say whether a question, without a client's name, asks for all that its passages hold."""
+    if not _ASKS_FOR_ALL.match(question):
+        return False
+    return all(stem.isdigit() or stem in _OF_TIME_OR_ALL for stem in stems_of(question))
+
+
+def take_overview(documents: Sequence[ChatDocument]) -> list[Sentence]:
+    """Return the first sentence of each passage, in their order."""
+    firsts = (next(split(document), None) for document in documents)
+    found = [Sentence(marker, text, stems, 0.0) for marker, text, stems in filter(None, firsts)]
+    return found[:MOST_SENTENCES]
+
+
+def sort_by_time(
+    question: str, chosen: Sequence[Sentence], documents: Sequence[ChatDocument]
+) -> list[Sentence]:
+    """Return the sentences newest first where now is asked for, oldest first for a course."""
+    days = {document.marker: document.day for document in documents}
+    if _ASKS_FOR_NOW.search(question):
+        return sorted(chosen, key=lambda sentence: days[sentence.marker], reverse=True)
+    if _ASKS_FOR_COURSE.search(question):
+        return sorted(chosen, key=lambda sentence: days[sentence.marker])
+    return list(chosen)
+
+
+def attribute(chosen: Sequence[Sentence], documents: Sequence[ChatDocument]) -> list[str]:
+    """Return the sentences with whose and of when each is, where not all documents are of one."""
+    by_marker = {document.marker: document for document in documents}
+    is_of_one = bool(find_only_client(documents))
+    is_of_one_day = len({document.day for document in documents}) <= 1
+    said = []
+    for sentence in chosen:
+        document = by_marker[sentence.marker]
+        whose = "" if is_of_one else document.client_name
+        when = "" if is_of_one and is_of_one_day else document.day
+        label = ", ".join(part for part in (whose, when) if part)
+        said.append(f"{label}: {sentence.text}" if label else sentence.text)
+    return said
