@@ -17,6 +17,7 @@ from runtime.answering.quoting import (
     quotations,
     stands_in,
 )
+from runtime.phrases import NOT_IN_RECORDS
 from runtime.sentences import sentences
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from runtime.messages import Passage
 
 Warned: TypeAlias = Literal[
-    "unknown_marker", "misquote_removed", "unsupported_removed", "unverified"
+    "unknown_marker", "misquote_removed", "unsupported_removed", "unverified", "uncited_sentence"
 ]
 
 _NUMBERS: Final = r"\s*\d{1,4}(?:\s*[,;،\u2013-]\s*\d{1,4})*\s*"
@@ -34,6 +35,10 @@ _RUN: Final = re.compile(rf"(?:{_MARKERS.pattern})(?:[ \t]*(?:{_MARKERS.pattern}
 _UNFINISHED: Final = re.compile(r"(?:[\[【][\d\s,;،\u2013-]*|(?<!\S)\]\d{0,4})\Z")
 _ENDS_CITED: Final = re.compile(rf"(?:{_MARKERS.pattern})[^\w\[\]]*$")
 _LONGEST_RANGE: Final = 20
+_ABOUT_RECORDS: Final = re.compile(r"\b(?:records?|notes?)\b|רשומ|תיעוד", re.IGNORECASE)
+"""What they do not say, no passage can confirm."""
+_LONGEST_HEADING: Final = 2
+"""Words: a sentence of its own has more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,9 @@ def check_sentence(sentence: str, evidence: Evidence) -> CheckedSentence:
 
     Markers are written `[1][2]`; those that name no passage are dropped. A sentence that quotes
     what none of its passages says is withheld whole: its other words may lean on the quotation. So
-    is one that they contradict; what they only cannot confirm is shown and told of.
+    is one that they contradict; what they only cannot confirm is shown and told of. One that cites
+    nothing is held against all of the passages: it is told of, or withheld where they do not hold
+    its facts.
     """
     passages = evidence.passages
     warnings: list[Warned] = []
@@ -121,15 +128,19 @@ def check_sentence(sentence: str, evidence: Evidence) -> CheckedSentence:
     for quotation in quotations(plain):
         if not any(stands_in(quotation, passage.text) for passage in cited.values()):
             return CheckedSentence("", (), backed=False, warnings=(*warnings, "misquote_removed"))
-    finding = evidence.judge(plain, cited)
-    if finding.verdict == "contradicted":
+    is_uncited = not cited and _states_something(plain)
+    finding = evidence.judge(plain, passages if is_uncited else cited)
+    must_hold = is_uncited and not _ABOUT_RECORDS.search(plain)
+    if finding.verdict == "contradicted" or (must_hold and finding.verdict == "doubtful"):
         return CheckedSentence("", (), backed=False, warnings=(*warnings, "unsupported_removed"))
     known = " ".join(
         f"{passage.client_name} {passage.session_date or ''} {passage.text}"
         for passage in cited.values()
     )
     backed = finding.verdict == "supported" and is_backed(plain, known)
-    if cited and not backed:
+    if is_uncited:
+        warnings.append("uncited_sentence")
+    elif cited and not backed:
         warnings.append("unverified")
     return CheckedSentence(
         text,
@@ -137,6 +148,13 @@ def check_sentence(sentence: str, evidence: Evidence) -> CheckedSentence:
         backed=backed,
         warnings=tuple(warnings),
     )
+
+
+def _states_something(plain: str) -> bool:
+    """Say whether a sentence is more than a heading, what leads in to others, or a refusal."""
+    if plain.endswith(":") or plain in NOT_IN_RECORDS.values():
+        return False
+    return len(plain.split()) > _LONGEST_HEADING
 
 
 def _read_markers(group: str) -> list[int]:

@@ -221,6 +221,7 @@ class _Draft:
         not_found = NOT_IN_RECORDS[self._task.language]
         if self._said.strip() != not_found and _REMOVED.isdisjoint(self.warnings):
             self.warnings.append("uncited_answer")
+        self.warnings = [each for each in self.warnings if each != "uncited_sentence"]
         self.text = not_found
         return SentenceReady(not_found)
 

@@ -74,9 +74,7 @@ def test_the_products_check_finds_every_sentence_cited() -> None:
     )
     parts = [text[start:end] for start, end in split_answer(text)]
     assert len(parts) == 2
-    assert [check_sentence(part, Evidence({})).warnings for part in parts] == [
-        ("unknown_marker",)
-    ] * 2
+    assert all("unknown_marker" in check_sentence(part, Evidence({})).warnings for part in parts)
 
 
 def test_max_tokens_cuts_between_words() -> None:

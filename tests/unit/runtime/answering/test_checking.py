@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from runtime.answering.checking import check_sentence, split_answer
 from runtime.answering.support import Evidence
 from runtime.messages import Passage
+from runtime.phrases import NOT_IN_RECORDS
 
 PIECES = st.sampled_from(
     [
@@ -135,7 +136,29 @@ class TestCheckSentence:
         assert (checked.text[:7], checked.backed) == ("She rep", False)
         assert checked.warnings == ("unverified",)
 
-    def test_a_sentence_that_cites_nothing_is_not_held_against_anything(
+    def test_facts_that_cite_nothing_and_stand_in_no_passage_are_withheld(
         self, evidence: Evidence
     ) -> None:
-        assert check_sentence("She takes 900 mg of lithium.", evidence).warnings == ()
+        checked = check_sentence("She takes 900 mg of lithium.", evidence)
+        assert (checked.text, checked.warnings) == ("", ("unsupported_removed",))
+
+    def test_what_cites_nothing_and_contradicts_no_passage_is_shown_and_told_of(
+        self, evidence: Evidence
+    ) -> None:
+        checked = check_sentence("She seems to feel better.", evidence)
+        assert (checked.text, checked.warnings) == (
+            "She seems to feel better.",
+            ("uncited_sentence",),
+        )
+
+    @pytest.mark.parametrize("text", ["The notes say:", "**Sleep**", *NOT_IN_RECORDS.values()])
+    def test_what_says_nothing_of_a_client_needs_no_citation(
+        self, evidence: Evidence, text: str
+    ) -> None:
+        assert check_sentence(text, evidence).warnings == ()
+
+    def test_what_the_records_do_not_say_can_be_told_without_a_citation(
+        self, evidence: Evidence
+    ) -> None:
+        checked = check_sentence("The notes do not mention lithium 900 mg.", evidence)
+        assert (checked.text != "", checked.warnings) == (True, ("uncited_sentence",))
