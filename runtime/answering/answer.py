@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from runtime.answering.checking import split_answer
@@ -148,7 +149,7 @@ class AnswerQuestion:
                 yield event
             return
         found = await self._search.find(asked, aim, embedded, stages)
-        writing = self._write(asked, recalled, found, stages, streamed=streamed)
+        writing = self._write(asked, recalled, found, embedded, stages, streamed=streamed)
         async with aclosing(writing) as events:
             async for told in events:
                 match told:
@@ -167,14 +168,22 @@ class AnswerQuestion:
                         yield told
 
     def _write(
-        self, asked: Asked, recalled: Recalled, found: Found, stages: Stages, *, streamed: bool
+        self,
+        asked: Asked,
+        recalled: Recalled,
+        found: Found,
+        embedded: EmbeddedAim | None,
+        stages: Stages,
+        *,
+        streamed: bool,
     ) -> AsyncGenerator[WritingEvent, None]:
+        is_still_stale = partial(self._reuse.is_still_stale, asked, recalled, embedded)
         return self._writer.write(
             asked.workspace_id,
             WritingTask(asked.question, found.passages, asked.language, asked.today),
             stages,
             streamed=streamed,
-            may_fall_back=recalled.stale is not None,
+            may_fall_back=None if recalled.stale is None else is_still_stale,
         )
 
     async def _reuse_answer(

@@ -114,13 +114,7 @@ class Reuse:
         if not recalled.policy.is_on or not embedded.vector.any():
             return recalled
         try:
-            alike = await self._cache.recall_similar(
-                asked.workspace_id,
-                recalled.key.partition,
-                embedded.vector,
-                model=embedded.model,
-                min_similarity=recalled.policy.min_similarity,
-            )
+            alike = await self._recall_alike(asked, embedded, recalled)
         except DatabaseError as error:
             _log_failure(error)
             return replace(recalled, missed="unavailable")
@@ -131,6 +125,27 @@ class Reuse:
         if same:
             return replace(recalled, stale=recalled.stale or same[0], missed="expired")
         return replace(recalled, missed="gate") if alike else recalled
+
+    async def is_still_stale(
+        self, asked: Asked, recalled: Recalled, embedded: EmbeddedAim | None
+    ) -> bool:
+        """Say whether no write has ended the stale answer since the question began.
+
+        Minutes may lie between: every provider has been tried.
+        """
+        if recalled.stale is None:
+            return False
+        try:
+            async with asyncio.timeout(KEEPING_TIMEOUT_S):
+                known = await self._cache.recall(asked.workspace_id, recalled.key)
+                ids = set() if known.remembered is None else {known.remembered.id}
+                if embedded is not None and embedded.vector.any():
+                    alike = await self._recall_alike(asked, embedded, recalled)
+                    ids |= {each.id for each in alike}
+        except (DatabaseError, TimeoutError) as error:
+            _log_failure(error)
+            return False
+        return recalled.stale.id in ids
 
     async def serve(self, asked: Asked, remembered: RememberedAnswer) -> Answer:
         """Return the answer as this question's, and note that it served."""
@@ -180,6 +195,17 @@ class Reuse:
             return
         if evicted:
             self._emit(CacheEvicted("capacity", evicted))
+
+    async def _recall_alike(
+        self, asked: Asked, embedded: EmbeddedAim, recalled: Recalled
+    ) -> list[RememberedAnswer]:
+        return await self._cache.recall_similar(
+            asked.workspace_id,
+            recalled.key.partition,
+            embedded.vector,
+            model=embedded.model,
+            min_similarity=recalled.policy.min_similarity,
+        )
 
     def _read_policy(self, own: WorkspaceSettings, question: Question) -> CachePolicy:
         general = self._policy

@@ -18,7 +18,7 @@ from runtime.errors import DeadlineExceeded
 from runtime.messages import AnswerStarted, CitationReady, SentenceReady
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from uuid import UUID
 
     from runtime.answering.chat_chain import ChatChain
@@ -33,6 +33,8 @@ class NobodyWrote:
     """Every provider failed, and the caller has something better than an extract."""
 
 
+MayFallBack: TypeAlias = "Callable[[], Awaitable[bool]]"
+"""Says, once every provider has failed, whether the caller's earlier answer may still be given."""
 WritingEvent: TypeAlias = AnswerStarted | SentenceReady | CitationReady | Written | NobodyWrote
 
 
@@ -59,13 +61,13 @@ class Writer:
         stages: Stages,
         *,
         streamed: bool,
-        may_fall_back: bool = False,
+        may_fall_back: MayFallBack | None = None,
     ) -> AsyncGenerator[WritingEvent, None]:
         """Yield `AnswerStarted`, sentences and citations as they are ready, then `Written`.
 
         `AnswerStarted` comes once an answer is certain: at once where an extract can end it, else
-        with the first sentence. Where the caller `may_fall_back` on an earlier answer, it is told
-        `NobodyWrote` in place of an extract.
+        with the first sentence. Where the caller has an earlier answer, and still may give it when
+        all have failed, it is told `NobodyWrote` in place of an extract.
 
         Raises: DeadlineExceeded; of the last one tried, ChatError, ProviderError, ActorUnavailable,
             Overloaded.
@@ -77,7 +79,7 @@ class Writer:
             for said in nothing_found(task, models[0]):
                 yield said
             return
-        is_started = may_fall_back or self._extract is not None
+        is_started = self._extract is not None
         if is_started:
             yield started
         with stages.measured("chat"):
@@ -98,10 +100,11 @@ class Writer:
         stages: Stages,
         *,
         streamed: bool,
-        may_fall_back: bool,
+        may_fall_back: MayFallBack | None,
     ) -> AsyncGenerator[WritingEvent, None]:
         """Yield what the first one says that does not fail before its first sentence."""
-        has_end = may_fall_back or self._extract is not None
+        has_end = may_fall_back is not None or self._extract is not None
+        failed: Exception | None = None
         for left, model in zip(range(len(models), 0, -1), models, strict=True):
             share_s = for_provider(
                 stages.remaining_s("chat"),
@@ -116,17 +119,40 @@ class Writer:
                     async for event in events:
                         is_told = True
                         yield event
-            except DONE_WITHOUT:
+            except DONE_WITHOUT as error:
                 if is_told and self._clock.monotonic() >= late_at_s:
                     raise DeadlineExceeded("chat") from None
-                if is_told or (left == 1 and not has_end):
+                if is_told:
                     raise
+                failed = error
             else:
                 return
-        if may_fall_back:
+        assert failed is not None
+        ending = self._without_providers(
+            task, stages, failed=failed, streamed=streamed, may_fall_back=may_fall_back
+        )
+        async with aclosing(ending) as last_events:
+            async for last in last_events:
+                yield last
+
+    async def _without_providers(
+        self,
+        task: WritingTask,
+        stages: Stages,
+        *,
+        failed: Exception,
+        streamed: bool,
+        may_fall_back: MayFallBack | None,
+    ) -> AsyncGenerator[WritingEvent, None]:
+        """Leave it to the caller's earlier answer, or write an extract.
+
+        Raises: how the last provider failed, where there is neither.
+        """
+        if may_fall_back is not None and await may_fall_back():
             yield NobodyWrote()
             return
-        assert self._extract is not None
+        if self._extract is None:
+            raise failed
         share_s = stages.remaining_s("chat")
         writing = self._synthesize(self._extract, task, share_s=share_s, streamed=streamed)
         async with aclosing(writing) as events:

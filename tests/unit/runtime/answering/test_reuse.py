@@ -12,6 +12,7 @@ import pytest
 from runtime.errors import CircuitOpen, DatabaseUnavailable, StatementTimeout
 from runtime.messages import (
     Answer,
+    ChatReply,
     Question,
     RememberedAnswer,
     Turn,
@@ -338,6 +339,50 @@ async def test_an_expired_answer_does_not_serve_while_any_model_answers(
     practice.model.replies = [CHAT_DOWN]
     answer = await practice.ask()
     assert (answer.cache, answer.provider) == ("miss", "second")
+
+
+def edit_while_the_model_fails(practice: Practice, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the next question end the answer that is kept, and get none from the model."""
+
+    async def fail(*_: object, **__: object) -> ChatReply:
+        practice.cache.kept.clear()
+        raise CHAT_DOWN
+
+    practice.cache.expired = True
+    monkeypatch.setattr(practice.model, "chat", fail)
+
+
+async def test_an_answer_that_is_overtaken_while_the_models_fail_does_not_serve(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await practice.ask()
+    edit_while_the_model_fails(practice, monkeypatch)
+    answer = await practice.ask()
+    assert (answer.cache, answer.degraded) == ("miss", ("chat_unavailable",))
+
+
+async def test_without_an_extract_either_the_models_failure_is_told(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    practice.may_extract = False
+    await practice.ask()
+    edit_while_the_model_fails(practice, monkeypatch)
+    with pytest.raises(CircuitOpen):
+        await practice.ask()
+
+
+async def test_a_cache_that_cannot_be_asked_again_serves_nothing_stale(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await practice.ask()
+    practice.cache.expired = True
+
+    async def fail(*_: object, **__: object) -> ChatReply:
+        practice.cache.failure = DatabaseUnavailable("the connection was lost")
+        raise CHAT_DOWN
+
+    monkeypatch.setattr(practice.model, "chat", fail)
+    assert (await practice.ask()).cache == "miss"
 
 
 # --- Asked twice at once ------------------------------------------------------------------------
