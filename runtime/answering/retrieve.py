@@ -73,6 +73,9 @@ async def retrieve(
 ) -> list[Passage]:
     """Return at most `limit` passages, best first, each of another field of a record.
 
+    Within a time that the question names, `min_similarity` does not apply: what happened in the
+    last session is like none of its sentences, and the time has chosen them already.
+
     Raises: RetrievalError, DatabaseUnavailable, StatementTimeout.
     """
     by_words = await passages.search_text(workspace_id, text, scope=scope, limit=FIELDS_SEARCHED)
@@ -80,7 +83,9 @@ async def retrieve(
         workspace_id, vector, model=model, scope=scope, limit=PARTS_SEARCHED
     )
     fused = fuse(by_meaning, by_words, language=language)
-    near = (passage for passage in fused if passage.similarity >= question.min_similarity)
+    is_of_a_time = scope.since is not None or scope.until is not None
+    least = 0.0 if is_of_a_time else question.min_similarity
+    near = (passage for passage in fused if passage.similarity >= least)
     return list(islice(near, limit))
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -27,6 +28,7 @@ from runtime.messages import (
 from runtime.providers.fakes import FakeEmbedder
 
 MODEL = EmbeddingModel("fake", "trigrams", 4)
+MARCH = datetime(2026, 3, 1, tzinfo=UTC)
 THIS_CLIENT = SearchScope(frozenset((UUID(int=2),)))
 VECTOR = np.ones(4, np.float32)
 
@@ -60,14 +62,14 @@ class Shelf:
         return self.worded[:limit]
 
 
-async def find(shelf: Shelf, question: Question) -> list[Passage]:
+async def find(shelf: Shelf, question: Question, scope: SearchScope = THIS_CLIENT) -> list[Passage]:
     return await retrieve(
         shelf,
         UUID(int=1),
         question,
         VECTOR,
         text="the aim",
-        scope=THIS_CLIENT,
+        scope=scope,
         model=MODEL,
         language="en",
         limit=2,
@@ -87,6 +89,16 @@ async def test_what_is_less_similar_than_asked_is_left_out(
 ) -> None:
     at, below = make_passage("at", similarity=0.4), make_passage("below", similarity=0.39)
     assert await find(Shelf(at, below), Question("?", min_similarity=0.4)) == [at]
+
+
+@pytest.mark.parametrize(
+    "scope", [SearchScope(since=MARCH), SearchScope(until=MARCH)], ids=["since", "until"]
+)
+async def test_within_a_time_that_the_question_names_likeness_only_ranks(
+    make_passage: Callable[..., Passage], scope: SearchScope
+) -> None:
+    at, below = make_passage("at", similarity=0.4), make_passage("below", similarity=0.01)
+    assert await find(Shelf(below, at), Question("?", min_similarity=0.4), scope) == [at, below]
 
 
 async def test_no_more_than_asked_for_the_best_first(make_passage: Callable[..., Passage]) -> None:
