@@ -23,11 +23,13 @@ from runtime.narrowing.ordinary_names import (
     OTHER_PERSONS,
     PARTICLES,
     PLACE_CUES,
+    PRONOUNS,
     SAYINGS,
     SURNAMES,
     THINGS,
     TIME_CUES,
 )
+from runtime.narrowing.subjects import is_subject
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -84,6 +86,15 @@ class _Asked:
     def word(self, place: int) -> str:
         """Return what a word is looked up as, '' beyond the ends."""
         return self.words[place].words[0] if 0 <= place < len(self.words) else ""
+
+    def sentence(self, place: int) -> tuple[list[str], int]:
+        """Return the words of the sentence that a word is in, and its place among them."""
+        first = last = place
+        while not self.begins_sentence(first):
+            first -= 1
+        while last + 1 < len(self.words) and not self.begins_sentence(last + 1):
+            last += 1
+        return [word.words[0] for word in self.words[first : last + 1]], place - first
 
     def between(self, first: int, second: int) -> str:
         """Return what stands between two neighbouring words."""
@@ -248,8 +259,11 @@ def _is_hebrew_name(hit: _Hit, bearer: _Bearer, asked: _Asked) -> bool:
     before = asked.word(hit.place - 1)
     if hit.prefixed or (is_surname and _is_ordinary(hit, bearer)):
         return not hit.prefixed and before in HONORIFICS
-    said = not is_surname and not SAYINGS.isdisjoint((before, asked.word(hit.place + 1)))
-    return said or before in CUES | HONORIFICS
+    is_object = asked.word(hit.place - 2) in PRONOUNS
+    said = asked.word(hit.place + 1) in SAYINGS or (before in SAYINGS and not is_object)
+    if not is_surname and (said or is_subject(*asked.sentence(hit.place))):
+        return True
+    return before in CUES | HONORIFICS
 
 
 def _is_latin_name(hit: _Hit, bearer: _Bearer, asked: _Asked) -> bool:

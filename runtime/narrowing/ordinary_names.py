@@ -120,6 +120,8 @@ SAYINGS: Final = _words(
     """
 )
 """Before or after a name: what is said of people."""
+PRONOUNS: Final = _words("הוא היא")
+"""Before such a verb: what follows is not who, but what."""
 MOTIONS: Final = _words(
     "move moves moved moving travel travels traveled travelled flew fly flight go goes going went"
     " drove trip relocate relocated commute commutes drive drives visit visits visited"
