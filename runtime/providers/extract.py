@@ -71,16 +71,6 @@ SAME_MATTER: Final = 0.5
 another way: a medication by its name, a wish to die. Reckoned: enough to pass `LEAST_FIT` at a
 similarity of .22, the least that was met among the demo's."""
 _OWN_MARKER: Final = re.compile(r"\[\d+\]")
-_NAMED: Final = re.compile(
-    r"\b(?i:is|was|are|were|does|did|do|has|had|have|can|could|will|would|should|about|of|for)"
-    r" ([A-Z][a-z]{2,})\b|\b([A-Z][a-z]{2,})['’]s\b"
-)
-"""A name where a person's stands: `Does Noa sleep?`, `Noa's sleep`. Hebrew has no capitals."""
-_NOT_NAMES: Final = re.compile(
-    r"(?:What|Who|Where|When|How|That|There|Here|It|She|He|Today|Yesterday|English|Hebrew|Passover"
-    r"|(?:Sun|Mon|Tues|Wednes|Thurs|Fri|Satur)day|January|February|March|April|May|June|July|August"
-    r"|September|October|November|December)"
-)
 _HEBREW: Final = re.compile("[א-ת]")
 _LATIN: Final = re.compile("[A-Za-z]")
 
@@ -123,20 +113,6 @@ def shortlist(question: str, documents: Sequence[ChatDocument]) -> list[Sentence
     tokens = itertools.accumulate(estimate_tokens(sentence.text) + 5 for _, sentence in ranked)
     kept = sum(used <= SHORTLIST_TOKENS for used in tokens)
     return [sentence for _, sentence in ranked[: max(1, kept)]]
-
-
-def names_another(question: str, documents: Sequence[ChatDocument]) -> bool:
-    """Return whether the question names somebody of whom none of these passages is, or speaks.
-
-    Only names in Latin letters are told from other words, and only passages in Latin letters can
-    be searched for them: another script writes the same name otherwise.
-    """
-    names = [first or second for first, second in _NAMED.findall(question)]
-    names = [name.casefold() for name in names if not _NOT_NAMES.fullmatch(name)]
-    known = [f"{document.heading} {document.text}" for document in documents]
-    if not names or any(map(_HEBREW.search, known)):
-        return False
-    return not any(name in text.casefold() for name in names for text in known)
 
 
 def choose(

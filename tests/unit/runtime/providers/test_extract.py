@@ -11,7 +11,6 @@ from runtime.providers.extract import (
     MOST_SENTENCES,
     SHORTLIST_TOKENS,
     choose,
-    names_another,
     shortlist,
 )
 from runtime.splitting import estimate_tokens
@@ -92,20 +91,6 @@ def test_where_no_similarity_is_measured_words_decide() -> None:
     for question, answers in (("Does she nap?", True), ("Any fever, cough or rash?", False)):
         candidates = shortlist(question, documents("She naps."))
         assert bool(choose(question, candidates, [0.9], measured=False)) == answers
-
-
-def test_a_question_of_somebody_else_is_none_of_these_passages() -> None:
-    told = [ChatDocument(1, "Dana Levi, plan", "Her brother Tom sleeps badly.")]
-    assert names_another("Does Michael sleep?", told)
-    assert names_another("How is Michael's sleep?", told)
-    for asked in ("Does Dana sleep?", "How is Tom's sleep?", "Does she sleep?", "Was it May?"):
-        assert not names_another(asked, told)
-    assert not names_another("Does Michael sleep?", [ChatDocument(1, "מיכאל לוי", "ישן רע")])
-
-
-def test_days_and_months_are_nobodys_names() -> None:
-    told = [ChatDocument(1, "Dana Levi", "Sleeps.")]
-    assert not names_another("What was said about Monday's session, and of December?", told)
 
 
 @pytest.mark.parametrize(
