@@ -183,9 +183,10 @@ class MetadataBody(_Response):
         description="The provider that an A/B trial tries first for this workspace."
     )
     warnings: list[str] = Field(
-        description="What to tell of this answer: `unverified`, `unsupported_removed`, "
-        "`misquote_removed`, `unknown_marker`, `uncited_answer`, `answer_language`, "
-        "`context_truncated`, `rerank_unavailable`. docs/integration.md explains them."
+        description="What to tell of this answer: `unverified`, `uncited_sentence`, "
+        "`unsupported_removed`, `misquote_removed`, `unknown_marker`, `uncited_answer`, "
+        "`answer_language`, `context_truncated`, `rerank_unavailable`; "
+        "docs/integration.md explains them."
     )
     context: ContextBody
     usage: UsageBody
