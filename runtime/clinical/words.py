@@ -85,13 +85,14 @@ def words_of(text: str) -> list[Word]:
     words: list[Word] = []
     opens = True
     for match in _TOKEN.finditer(fold(text)):
-        words.extend(Word(part.casefold(), part, opens=opens) for part in _parts(match[0]))
+        parts = (part for part in _parts(match[0]) if part)
+        words.extend(Word(part.casefold(), part, opens=opens) for part in parts)
         opens = match[0] in ENDS
     return words
 
 
 def _parts(written: str) -> list[str]:
-    """Return the words that one run of letters stands for: `she's` may be two."""
+    """Return the words that one run of letters stands for: `she's` may be two; one may be empty."""
     text = written.casefold()
     if text in _CONTRACTED:
         return [_CONTRACTED[text], "not"]
