@@ -40,7 +40,7 @@ from runtime.phrases import NOT_IN_RECORDS
 from runtime.ports import Embedder
 from runtime.providers import extract, extract_scope
 from runtime.providers.catalog import LOCAL_SPACE
-from runtime.providers.strangers import names_another
+from runtime.providers.strangers import names_another, names_other_medication
 from runtime.splitting import estimate_tokens
 
 MODEL: Final = LOCAL_SPACE
@@ -246,7 +246,7 @@ class ExtractiveChatModel:
 
     async def _sentences(self, request: ChatRequest, timeout_s: float) -> list[str]:
         question, documents = request.messages[-1].content, request.documents
-        if names_another(question, documents):
+        if names_another(question, documents) or names_other_medication(question, documents):
             return [NOT_IN_RECORDS[request.language]]
         chosen = await self._choose(question, documents, timeout_s)
         if not chosen:

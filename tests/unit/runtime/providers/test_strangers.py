@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from runtime.messages import ChatDocument
-from runtime.providers.strangers import names_another
+from runtime.providers.strangers import names_another, names_other_medication
 
 ENGLISH = [ChatDocument(1, "Dana Levi, plan", "Her brother Tom sleeps badly.")]
 MIXED = [
@@ -103,3 +103,20 @@ def test_one_name_of_which_the_passages_speak_is_enough() -> None:
 def test_only_whole_words_of_a_passage_are_a_hebrew_name() -> None:
     assert names_another("מה עלה אצל דוד כהן?", [ChatDocument(1, "יעל כהן", "היא מודדת.")])
     assert not names_another("מה עלה אצל דוד כהן?", [ChatDocument(1, "יעל כהן", "כשדוד בא.")])
+
+
+SERTRALINE = [ChatDocument(1, "Noa", "Walks. Sertraline 50 mg since May.")]
+
+
+@pytest.mark.parametrize("question", ["Does she take Zoloft?", "האם היא נוטלת לוסטרל?"])
+def test_a_medication_is_known_by_its_other_names(question: str) -> None:
+    assert not names_other_medication(question, SERTRALINE)
+
+
+@pytest.mark.parametrize("question", ["Who takes lithium?", "מי נוטל ליתיום?"])
+def test_what_is_said_of_another_medication_is_no_answer(question: str) -> None:
+    assert names_other_medication(question, SERTRALINE)
+
+
+def test_a_question_without_a_medication_is_of_none() -> None:
+    assert not names_other_medication("Does she walk?", SERTRALINE)
