@@ -29,7 +29,7 @@ from runtime.storage.jobs import Claim, EmbeddedField, FailedField, FieldText
 
 _TIMEOUT_S: Final = 60.0
 _TIMEOUT_PER_PASSAGE_S: Final = 2.0
-"""Source: measured, issue 2: the local model takes up to 1 s for a long passage on a busy core."""
+"""Source: measured: the local model takes up to 1 s for a long passage on a busy core."""
 
 _REFUSAL: Final = (EmbeddingError, ProviderRejected, ContentRefused)
 _FAULT_OF_A_TEXT: Final = (*_REFUSAL, BadProviderResponse)

@@ -16,7 +16,7 @@ from runtime.messages import Span
 from runtime.sentences import sentences
 
 PASSAGE_TOKENS: Final = 120
-"""Source: measured, issue 2: the local model takes 0.16 s for this and 1 s for four times as much.
+"""Source: measured: the local model takes 0.16 s for this and 1 s for four times as much.
 """
 TAIL_TOKENS: Final = 24
 """A last passage shorter than this joins the one before it, which may so grow past the target."""

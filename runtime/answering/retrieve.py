@@ -1,6 +1,6 @@
 """From a question to the passages that an answer may rest on, by meaning or by words.
 
-`answer.py` calls these in order. What "nearest" means is the store's and the calibration's affair.
+`search.py` calls these in order. What "nearest" means is the store's and the calibration's affair.
 """
 
 from __future__ import annotations

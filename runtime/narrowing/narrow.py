@@ -1,6 +1,6 @@
 """Which records a question is about, by the clients and the time that it names. Pure.
 
-`answer.py` asks before it searches: `narrow` by the question alone, then, where `needs_dates`,
+`search.py` asks before it searches: `narrow` by the question alone, then, where `needs_dates`,
 `settle` by when the clients were seen.
 """
 

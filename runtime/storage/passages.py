@@ -42,7 +42,8 @@ class PostgresPassageStore:
     ) -> list[Passage]:
         """Return up to `limit` passages of that model, nearest first; a zero vector finds none.
 
-        Exactly the nearest among a few hundred; of more, all but about one in a hundred of them.
+        Of the ten nearest all but one in two hundred are found; of the hundred nearest more are
+        missed the more passages there are, most of them among the last (docs/benchmarks.md).
 
         Raises: RetrievalError (a vector of another length), DatabaseUnavailable, StatementTimeout.
         """

@@ -1,7 +1,7 @@
 """The promise of the provider limiter, on a simulated clock: under the limit, and most of it used.
 
-Source of the figures: 600 requests a minute and four replicas stand in the project's issue 3; 2,000
-inputs and calls of 96 texts are Cohere's, https://docs.cohere.com/docs/rate-limits.
+Source of the figures: 600 requests a minute and four replicas are what docs/benchmarks.md has;
+2,000 inputs and calls of 96 texts are Cohere's, https://docs.cohere.com/docs/rate-limits.
 """
 
 from __future__ import annotations
