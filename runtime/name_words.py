@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
+
+from runtime.transliteration import list_spellings
 
 _TOKEN: Final = re.compile(r"[^\W\d_]+(?:['’‘׳\"״”`\u00b4][^\W\d_]+)*")
 """O'Neill and Maya's are one token, Ben-Ari is two."""
@@ -28,13 +30,16 @@ _SHORTEST_UNPREFIXED: Final = 2
 _LONGEST: Final = 64
 MOST_ASKED_TOKENS: Final = 200
 """A question of 2,000 characters rarely has more; what stands beyond is looked up no more."""
+_MOST_HEARD_TOKENS: Final = 8
+_SHORTEST_HEARD: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class AskedWord:
     """A word of a question: where it stands, how it is written, and as what it is looked up.
 
-    `words` are its readings, the one without a Hebrew prefix removed first.
+    `words` are its readings, the one without a Hebrew prefix removed first; `heard`, how it is
+    written in Hebrew if it is a name in Latin letters.
     """
 
     start: int
@@ -42,6 +47,7 @@ class AskedWord:
     text: str
     words: tuple[str, ...]
     possessive: bool = False
+    heard: tuple[str, ...] = ()
 
 
 def list_name_words(name: str) -> tuple[str, ...]:
@@ -55,7 +61,11 @@ def list_name_words(name: str) -> tuple[str, ...]:
 def list_asked_words(question: str) -> list[AskedWord]:
     """Return the words of a question in order, numbers left out."""
     text = prepare(question)
-    return [_read(match) for match in _TOKEN.finditer(text)][:MOST_ASKED_TOKENS]
+    words = [_read(match) for match in _TOKEN.finditer(text)][:MOST_ASKED_TOKENS]
+    names = [place for place, word in enumerate(words) if _may_be_latin_name(word)]
+    for place in names[:_MOST_HEARD_TOKENS]:
+        words[place] = replace(words[place], heard=list_spellings(words[place].words[0]))
+    return words
 
 
 @lru_cache(maxsize=32_768)
@@ -86,6 +96,12 @@ def _read(match: re.Match[str]) -> AskedWord:
         words += [normalise(rest) for rest in _without_prefix(token)]
     unique = tuple(dict.fromkeys(word for word in words if word))
     return AskedWord(*match.span(), token, unique, possessive=bare != token)
+
+
+def _may_be_latin_name(word: AskedWord) -> bool:
+    """Say whether a word has a capital at its beginning, and no other."""
+    name = word.text[: len(word.words[0])] if word.words else ""
+    return len(name) >= _SHORTEST_HEARD and name.isascii() and name.istitle()
 
 
 def _without_prefix(token: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-MOST_SPELLINGS: Final = 256
+MOST_SPELLINGS: Final = 128
 """A word that could be written in more ways is long, and not looked up."""
 _LONGEST: Final = 14
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from runtime.name_words import AskedWord, is_hebrew, list_asked_words, list_name_words, prepare
+from runtime.narrowing.heard_names import is_person
 from runtime.narrowing.ordinary_names import (
     CALENDAR,
     CUES,
@@ -46,11 +47,15 @@ _TITLE_CASE_WORDS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class _Hit:
-    """A word of a client's name at a place of the question, and the letters before it, if any."""
+    """A word of a client's name at a place of the question.
+
+    `prefixed`: letters are joined before it; `heard`: the question has it in the other script.
+    """
 
     place: int
     word: str
     prefixed: bool
+    heard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,13 @@ def _find_hits(client: NamedClient, asked: Sequence[AskedWord]) -> _Bearer:
         for reading in word.words
         if reading in words
     ]
+    hits += [
+        _Hit(place, spelling, prefixed=False, heard=True)
+        for place, word in enumerate(asked)
+        for spelling in word.heard
+        if spelling in words
+    ]
+    hits.sort(key=lambda hit: hit.place)
     return _Bearer(client, words, tuple(hits))
 
 
@@ -206,16 +218,19 @@ def _choose_by_word(place: int, bearers: Sequence[_Bearer], asked: _Asked) -> se
         for hit in bearer.hits:
             if hit.place == place:
                 found[hit].append(bearer)
+    meant: set[UUID] = set()
     for hit in sorted(found, key=lambda hit: hit.prefixed):
+        if hit.prefixed and meant:
+            break
         here = found[hit]
         if hit.word in PARTICLES or _is_anothers_name(hit, here, bearers, asked):
             continue
         check = _is_hebrew_name if is_hebrew(asked.words[place].text) else _is_latin_name
+        if hit.heard:
+            check = _is_heard_name
         chosen = [bearer for bearer in here if check(hit, bearer, asked)]
-        chosen = [bearer for bearer in chosen if _fits_initial(hit, bearer, asked)]
-        if chosen:
-            return {bearer.client.id for bearer in chosen}
-    return set()
+        meant |= {bearer.client.id for bearer in chosen if _fits_initial(hit, bearer, asked)}
+    return meant
 
 
 def _is_anothers_name(
@@ -280,6 +295,18 @@ def _is_latin_name(hit: _Hit, bearer: _Bearer, asked: _Asked) -> bool:
     if not _is_ordinary(hit, bearer):
         return True
     return asked.is_capital(place) and (word.possessive or not asked.begins_sentence(place))
+
+
+def _is_heard_name(hit: _Hit, bearer: _Bearer, asked: _Asked) -> bool:
+    """A first name with a capital where a person's stands, with no other name beside it."""
+    place = hit.place
+    if hit.word != bearer.words[0] or not asked.is_capital(place):
+        return False
+    if asked.begins_sentence(place) and not asked.words[place].possessive:
+        return False
+    if _is_part_of_phrase(place, asked):
+        return False
+    return is_person(*asked.sentence(place), possessive=asked.words[place].possessive)
 
 
 def _is_part_of_phrase(place: int, asked: _Asked) -> bool:

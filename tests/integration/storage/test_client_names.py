@@ -50,6 +50,8 @@ async def find(stores: Stores, question: str, workspace_id: UUID = OURS) -> list
         ("מה אמרתי לדנה?", [DANA.name]),
         ("וכשלבן ארי היה קשה", [DANA.name]),
         ("Did maya and דנה meet?", [MAYA.name, DANA.name]),
+        ("How is Dana sleeping?", [DANA.name]),
+        ("how is dana sleeping?", []),
         ("How does Mayan art look?", []),
         ("", []),
         ("123", []),

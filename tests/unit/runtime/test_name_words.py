@@ -62,3 +62,23 @@ def test_no_more_is_taken_off_than_may_be_joined(asked: str, word: str) -> None:
 
 def test_a_flood_of_words_is_looked_up_only_so_far() -> None:
     assert len(list_asked_words("Maya " * 1000)) == MOST_ASKED_TOKENS
+
+
+@pytest.mark.parametrize("asked", ["Noam", "Noam's", "לNoam"])
+def test_a_name_in_latin_letters_is_also_looked_up_in_hebrew(asked: str) -> None:
+    (found,) = list_asked_words(asked)
+
+    assert ("נועמ" in found.heard) is (asked[0] == "N")
+
+
+@pytest.mark.parametrize("asked", ["noam", "NOAM", "Al", "José", "נועם"])
+def test_what_is_not_written_as_a_name_is_not_heard(asked: str) -> None:
+    (found,) = list_asked_words(asked)
+
+    assert found.heard == ()
+
+
+def test_only_so_many_names_are_heard() -> None:
+    found = list_asked_words("Noam " * 9)
+
+    assert [bool(word.heard) for word in found] == [True] * 8 + [False]

@@ -1,0 +1,94 @@
+"""A client whose name is in Hebrew is meant by the same name in Latin letters, where it is one."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from runtime.messages import NamedClient
+from runtime.name_words import list_asked_words, list_name_words
+from runtime.narrowing.mentions import choose_meant
+
+NAMES = """
+    נועם אלקיים, שירה לוי, דנה כהן, Dana Levi, דינה רז, רון שגב, רן שני, מיכאל סבן, מיכל אזולאי,
+    טל ברק, אדם לביא, מרים כץ, אילת חדד, כרמל בר, סיון גל, שלום עטיה
+"""
+
+MEANT = """
+    Does Noam drink alcohol?=נועם אלקיים
+    What is Noam Elkayam allergic to?=נועם אלקיים
+    summarise Noam Elkayam=נועם אלקיים
+    Noam's sleep=נועם אלקיים
+    How is Shira sleeping?=שירה לוי
+    Tell me about Shira=שירה לוי
+    What is Dana Cohen allergic to?=דנה כהן
+    When did Dana start lithium?=דנה כהן / Dana Levi
+    Does Dina sleep?=דינה רז
+    Did Ron call?=רון שגב
+    Did Ran call?=רן שני
+    Does Michael sleep?=מיכאל סבן
+    Does Michal sleep?=מיכל אזולאי
+    Did Tal cry?=טל ברק
+    Session with Adam=אדם לביא
+    What did Miriam Katz say?=מרים כץ
+    Compare Noam Elkayam and Dana Levi=נועם אלקיים / Dana Levi
+    האם Noam שותה?=נועם אלקיים
+    מה Shira אמרה?=שירה לוי
+    מה עלה אצל Noam?=נועם אלקיים
+"""
+
+NOT_MEANT = """
+    Does noam mean pleasant?
+    Noam Chomsky wrote what?
+    Did Noam Chomsky write it?
+    Did Dana Rosen call?
+    What did her sister Dana say?
+    Did Dr. Dana call?
+    Was the Shira Hotel good?
+    What Does Noam Mean For Shira Today
+    How is SHIRA?
+    When did the Noam party form?
+    Who was in Noam?
+    What about Eilat?
+    Is Carmel far?
+    Did Sivan begin?
+    Is it Shalom?
+    Does Danny sleep?
+    Is Tali well?
+    Did Shirley call?
+    Does Adam Smith matter?
+    האם היא נסעה ל-Eilat?
+    מה עשתה ב-Noam?
+"""
+
+
+def lines(text: str) -> list[str]:
+    return [line.strip() for line in text.strip().splitlines()]
+
+
+def ask(question: str) -> str:
+    names = [name.strip() for name in NAMES.split(",")]
+    asked = {word for each in list_asked_words(question) for word in (*each.words, *each.heard)}
+    named = [
+        NamedClient(UUID(int=number), name)
+        for number, name in enumerate(names)
+        if asked & set(list_name_words(name))
+    ]
+    meant = choose_meant(question, named)
+    return " / ".join(client.name for client in named if client.id in meant)
+
+
+@pytest.mark.parametrize("line", lines(MEANT))
+def test_a_name_in_latin_letters_means_whom_hebrew_writes_so(line: str) -> None:
+    question, name = line.split("=")
+    assert ask(question) == name
+
+
+@pytest.mark.parametrize("question", lines(NOT_MEANT))
+def test_what_only_sounds_like_a_client_means_none(question: str) -> None:
+    assert ask(question) == ""
+
+
+def test_a_surname_alone_means_only_who_is_written_so() -> None:
+    assert ask("Did Levi call?") == "Dana Levi"
