@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from runtime.narrowing.exclusions import counts_from_event, excludes_time
 from runtime.narrowing.time_cues import compares
 from runtime.narrowing.time_words import EN_NUMBER, HE_NUMBER, is_vague, plain, read_number
 
@@ -42,6 +43,9 @@ def count_latest(question: str) -> int:
     text = plain(question)
     match = _LATEST.search(text) or _HE_LATEST.search(text)
     if match is None or compares(text) or _OUTSIDE.search(match["before"] or ""):
+        return 0
+    before = text[: match.start()] + (match["before"] or "")
+    if excludes_time(before) or counts_from_event(before):
         return 0
     parts = match.groupdict()
     if (parts.get("prefix") or "").endswith(("מה", "מ", "ל")):

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from runtime.messages import SearchScope
+from runtime.narrowing.exclusions import looks_beyond_clients, looks_beyond_time
 from runtime.narrowing.latest import count_latest
 from runtime.narrowing.mentions import choose_meant
 from runtime.narrowing.time_spans import find_span
@@ -53,9 +54,11 @@ def narrow(
 
     `today` is the day in UTC. In doubt, nothing is narrowed.
     """
-    meant = frozenset((client_id,)) if client_id else choose_meant(question, named)
-    span = find_span(question, today=today, language=language)
-    latest = count_latest(question) if meant else 0
+    meant = frozenset((client_id,)) if client_id else _choose(question, named)
+    span, latest = None, 0
+    if not looks_beyond_time(question):
+        span = find_span(question, today=today, language=language)
+        latest = count_latest(question) if meant else 0
     scope = SearchScope(meant or None)
     if span is not None:
         scope = replace(scope, since=span.since, until=span.until)
@@ -83,6 +86,13 @@ def settle(narrowing: Narrowing, dates: SessionDates | None) -> SearchScope:
         if ended or whole:
             return replace(scope, since=None, until=None)
     return scope
+
+
+def _choose(question: str, named: Sequence[NamedClient]) -> frozenset[UUID]:
+    """Return the clients whose records alone the question is about."""
+    meant = choose_meant(question, named)
+    clients = [client for client in named if client.id in meant]
+    return frozenset() if clients and looks_beyond_clients(question, clients) else meant
 
 
 def _midnight(day: date) -> datetime:

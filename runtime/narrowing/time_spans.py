@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from runtime.narrowing.counted_phrases import find_counted
 from runtime.narrowing.dated_phrases import TimePhrase, find_dated, move_to_year
+from runtime.narrowing.exclusions import counts_from_event, excludes_time
 from runtime.narrowing.time_cues import (
     compares,
     dates_a_note,
@@ -93,9 +94,12 @@ def _find_phrases(text: str, today: date, week_begins: int) -> list[TimePhrase]:
 
 
 def _read_phrases(text: str, phrases: list[TimePhrase], today: date) -> list[_Reach]:
-    """Return what each phrase, or pair of phrases, narrows to; what is no filter is left out."""
+    """Return what each phrase, or pair of phrases, narrows to; what is no filter is left out.
+
+    One that counts from an event leaves nothing certain.
+    """
     reaches: list[_Reach] = []
-    place = 0
+    place = read_to = 0
     while place < len(phrases):
         phrase, following = phrases[place], phrases[place + 1 : place + 2]
         place += 1
@@ -104,8 +108,12 @@ def _read_phrases(text: str, phrases: list[TimePhrase], today: date) -> list[_Re
             reach = _read_range(text, phrase, following[0], today)
         else:
             reach = _read_phrase(text, phrase, today)
-        if reach is not None:
-            reaches.append(reach)
+        before, read_to = text[read_to : phrase.start], phrases[place - 1].end
+        if reach is None or excludes_time(before):
+            continue
+        if find_relation(text, phrase) == "within" and counts_from_event(before):
+            return []
+        reaches.append(reach)
     return reaches
 
 
