@@ -315,6 +315,16 @@ def test_a_client_who_is_given_stays_whoever_is_excepted() -> None:
 
 def test_a_name_of_which_only_a_word_is_excepted_hides_no_other() -> None:
     assert ask("Who besides Maya takes lithium?").scope.clients is None
-    assert ask("What did Maya take besides lithium?").scope.clients == frozenset(
-        NAMED[at].id for at in (0, 1)
-    )
+    assert ask("What did Grace take besides lithium?").scope.clients == frozenset((NAMED[2].id,))
+
+
+def test_a_name_in_the_other_script_that_is_excepted_hides_no_other() -> None:
+    noam = NamedClient(UUID(int=7), "נועם")
+
+    def choose(question: str) -> frozenset[UUID] | None:
+        asked = narrow(question, client_id=None, named=[noam], today=TODAY, language="en")
+        return asked.scope.clients
+
+    assert choose("Does Noam take lithium?") == frozenset((noam.id,))
+    assert choose("Who is with Noam in the group?") is None
+    assert choose("What is known about Noam besides the divorce?") == frozenset((noam.id,))
