@@ -49,7 +49,7 @@ def names_another(question: str, documents: Sequence[ChatDocument]) -> bool:
     one, or what stands before a surname that one of these clients has.
     """
     known = [f"{document.heading} {document.text}" for document in documents]
-    surnames = {word for each in documents for word in list_name_words(_client_of(each))[1:]}
+    surnames = {word for each in documents for word in list_name_words(each.client_name)[1:]}
     in_hebrew = any(map(_HEBREW.search, known))
     named = {
         *_find_latin_names(question, surnames, sure=not in_hebrew),
@@ -73,10 +73,6 @@ def names_other_medication(question: str, documents: Sequence[ChatDocument]) -> 
         for document in documents
         for start, end in sentences(document.text)
     )
-
-
-def _client_of(document: ChatDocument) -> str:
-    return document.heading.split(",", 1)[0]
 
 
 def _find_latin_names(question: str, surnames: set[str], *, sure: bool) -> Iterator[str]:

@@ -71,6 +71,10 @@ def test_a_hebrew_name_is_left_out_with_its_prefix() -> None:
     assert "רות" not in without_name("מה אמרנו לרות?", "רות")
 
 
+def test_a_hebrew_name_is_left_out_in_latin_letters_too() -> None:
+    assert without_name("Noam Elkayam: last month?", "נועם אלקיים") == ": last month?"
+
+
 @pytest.mark.parametrize(
     "question",
     [

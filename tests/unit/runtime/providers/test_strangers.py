@@ -10,12 +10,20 @@ import pytest
 from runtime.messages import ChatDocument
 from runtime.providers.strangers import names_another, names_other_medication
 
-ENGLISH = [ChatDocument(1, "Dana Levi, plan", "Her brother Tom sleeps badly.")]
+ENGLISH = [ChatDocument(1, "Dana Levi, plan", "Her brother Tom sleeps badly.", "Dana Levi")]
 MIXED = [
     ChatDocument(
-        1, "יעל כהן, 2025-01-01, סובייקטיבי", "אלרגית לפניצילין, נוטלת ציפרלקס. דיברה על יוסי."
+        1,
+        "יעל כהן, 2025-01-01, סובייקטיבי",
+        "אלרגית לפניצילין, נוטלת ציפרלקס. דיברה על יוסי.",
+        "יעל כהן",
     ),
-    ChatDocument(2, "Grace Rowe, plan", "Wakes at 6. Her sister Ruth helps, and so does Miriam."),
+    ChatDocument(
+        2,
+        "Grace Rowe, plan",
+        "Wakes at 6. Her sister Ruth helps, and so does Miriam.",
+        "Grace Rowe",
+    ),
 ]
 
 
@@ -101,8 +109,12 @@ def test_one_name_of_which_the_passages_speak_is_enough() -> None:
 
 
 def test_only_whole_words_of_a_passage_are_a_hebrew_name() -> None:
-    assert names_another("מה עלה אצל דוד כהן?", [ChatDocument(1, "יעל כהן", "היא מודדת.")])
-    assert not names_another("מה עלה אצל דוד כהן?", [ChatDocument(1, "יעל כהן", "כשדוד בא.")])
+    assert names_another(
+        "מה עלה אצל דוד כהן?", [ChatDocument(1, "יעל כהן", "היא מודדת.", "יעל כהן")]
+    )
+    assert not names_another(
+        "מה עלה אצל דוד כהן?", [ChatDocument(1, "יעל כהן", "כשדוד בא.", "יעל כהן")]
+    )
 
 
 SERTRALINE = [ChatDocument(1, "Noa", "Walks. Sertraline 50 mg since May.")]
