@@ -30,7 +30,7 @@ from runtime.narrowing.ordinary_names import (
     THINGS,
     TIME_CUES,
 )
-from runtime.narrowing.subjects import is_subject
+from runtime.narrowing.subjects import is_described, is_subject
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -276,9 +276,10 @@ def _is_hebrew_name(hit: _Hit, bearer: _Bearer, asked: _Asked) -> bool:
         return not hit.prefixed and before in HONORIFICS
     is_object = asked.word(hit.place - 2) in PRONOUNS
     said = asked.word(hit.place + 1) in SAYINGS or (before in SAYINGS and not is_object)
-    if not is_surname and (said or is_subject(*asked.sentence(hit.place))):
+    words, place = asked.sentence(hit.place)
+    if not is_surname and (said or is_subject(words, place)):
         return True
-    return before in CUES | HONORIFICS
+    return before in HONORIFICS or (before in CUES and not is_described(words, place))
 
 
 def _is_latin_name(hit: _Hit, bearer: _Bearer, asked: _Asked) -> bool:

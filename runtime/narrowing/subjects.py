@@ -52,6 +52,7 @@ _HOW: Final = _words("איך כיצד כמה")
 _WHAT: Final = _words("מה כמה")
 _WHY: Final = _words("למה ממה מדוע")
 _WHERE: Final = _words("איפה היכן ממתי")
+_JOINED: Final = "בהוכלמש"
 _WHEN: Final = _words(
     """
     בלילה בלילות בבוקר בבקרים בערב היום אתמול השבוע החודש השנה לאחרונה עכשיו כעת כיום מוקדם מאוחר
@@ -65,6 +66,14 @@ def is_subject(words: Sequence[str], place: int) -> bool:
     if words[place] in _NATIONS:
         return False
     return _is_before_verb(words, place) or _is_behind_verb(words, place)
+
+
+def is_described(words: Sequence[str], place: int) -> bool:
+    """Say whether what follows "with" and the word tells how a thing is: "with light on"."""
+    after = words[place + 1] if place + 1 < len(words) else ""
+    if not place or words[place - 1] != normalise("עם") or not after or after in _HOW_WELL:
+        return False
+    return after[0] not in _JOINED
 
 
 def _is_before_verb(words: Sequence[str], place: int) -> bool:

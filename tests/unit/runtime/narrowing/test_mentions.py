@@ -187,6 +187,13 @@ def test_the_longer_of_two_whole_names_is_meant() -> None:
     assert choose_meant("What did Maria Keller say?", named) == {UUID(int=0), UUID(int=1)}
 
 
+def test_a_name_as_it_stands_is_meant_before_one_without_its_first_letter() -> None:
+    named = [NamedClient(UUID(int=0), "לירון כץ"), NamedClient(UUID(int=1), "ירון כץ")]
+
+    assert choose_meant("האם לירון ישן?", named) == {UUID(int=0)}
+    assert choose_meant("האם לירון ישן?", named[1:]) == {UUID(int=1)}
+
+
 def test_all_clients_of_one_name_are_meant() -> None:
     twins = [NamedClient(UUID(int=number), "Maya Thornton") for number in range(2)]
 

@@ -91,6 +91,7 @@ def test_a_name_is_the_same_in_the_other_script_and_beside_its_pet_name(question
         "Does Mrs. Cohen sleep?",
         "האם שירה עושה לה טוב?",
         "מתי חשה נועם?",
+        "איזה ספר של שירה קראה?",
         "מי דנה בנושא?",
         "האם היא שרה?",
         "מה עם כהן?",
