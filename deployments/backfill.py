@@ -25,7 +25,7 @@ from runtime import assembly
 from runtime.storage.workspace_models import WorkspaceModels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from uuid import UUID
 
     from runtime.embedding_run import Done
@@ -87,7 +87,8 @@ def conclude(settings: Settings, done: Done, *, reembed: bool) -> str:
 async def forget(settings: Settings, model_key: str, workspace_id: UUID | None) -> int:
     """Delete the vectors of a model wherever nothing is searched by them; return how many.
 
-    Raises: CommandFailed (it is the configured model), DatabaseUnavailable, StatementTimeout.
+    Raises: CommandFailed (it is the configured model, or there is nothing to delete),
+        DatabaseUnavailable, StatementTimeout.
     """
     if model_key in (settings.embedding_space.key, settings.embedding_retiring):
         raise CommandFailed(
@@ -97,7 +98,22 @@ async def forget(settings: Settings, model_key: str, workspace_id: UUID | None) 
     async with assembly.open_storage(settings) as database:
         models = WorkspaceModels(database)
         wanted = [workspace_id] if workspace_id else await models.list_workspaces()
-        return sum([await models.forget(one, model_key) for one in wanted])
+        deleted = sum([await models.forget(one, model_key) for one in wanted])
+        if not deleted:
+            there = {key for one in wanted for key in await models.list_embedded(one)}
+            raise CommandFailed(explain_nothing_deleted(model_key, there))
+        return deleted
+
+
+def explain_nothing_deleted(model_key: str, there: Collection[str]) -> str:
+    """Return why none of a model's vectors were deleted; `there` are the models that have any."""
+    if model_key in there:
+        return (
+            f"No vectors of {model_key} were deleted: every practice that has any is searched by "
+            "them. Move it to another model first, with backfill --reembed."
+        )
+    others = f" There are vectors of: {', '.join(sorted(there))}." if there else ""
+    return f"There are no vectors of {model_key}.{others}"
 
 
 def _require_configured(settings: Settings, model: str) -> None:

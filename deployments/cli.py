@@ -6,6 +6,7 @@ should not. Nothing that decides belongs here.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -38,6 +39,13 @@ class _Commands(TyperGroup):
         except (AIAgentError, CommandFailed) as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(1) from None
+
+
+def _require_folder(output: Path | None) -> Path | None:
+    """Return where to write, before the work is done: afterwards, it would be lost."""
+    if output is not None and not os.access(output.parent, os.W_OK):
+        raise typer.BadParameter(f"{output.parent} is no folder that can be written to")
+    return output
 
 
 app = typer.Typer(
@@ -313,7 +321,13 @@ def evaluate_retrieval(
         typer.Option(exists=True, file_okay=False, help="The folder of the labelled questions."),
     ],
     output: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write the report there instead.")
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            writable=True,
+            callback=_require_folder,
+            help="Write the report there instead.",
+        ),
     ] = None,
 ) -> None:
     """Say how well the records that questions are about are found; prints a JSON report.
@@ -340,7 +354,13 @@ def write_benchmark_records(
         typer.Option(exists=True, file_okay=False, help="The folder of a benchmark as BEIR's."),
     ],
     output: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write them there instead.")
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            writable=True,
+            callback=_require_folder,
+            help="Write them there instead.",
+        ),
     ] = None,
 ) -> None:
     """Turn a public benchmark's documents into JSON Lines for `import`, to score it afterwards."""
@@ -366,7 +386,13 @@ def evaluate_cache(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write the report there instead.")
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            writable=True,
+            callback=_require_folder,
+            help="Write the report there instead.",
+        ),
     ] = None,
 ) -> None:
     """Say which questions the semantic cache would take for one; prints a JSON report.
@@ -379,11 +405,8 @@ def evaluate_cache(
     from runtime.settings import load  # noqa: PLC0415
 
     settings, _ = load()
-    report = asyncio.run(evaluating_cache.evaluate_cache(settings, data)).render_json()
-    if output is None:
-        typer.echo(report)
-    else:
-        output.write_text(report + "\n", "utf-8")
+    report = asyncio.run(evaluating_cache.evaluate_cache(settings, data))
+    _write_out(report.render_json(), output)
 
 
 def main() -> None:

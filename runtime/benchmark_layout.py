@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Final
 from uuid import UUID, uuid5
@@ -21,7 +22,7 @@ from pydantic import BaseModel, Field
 from runtime.answering.language import detect
 from runtime.errors import InvalidRecord
 from runtime.evaluation import LabelledQuestion
-from runtime.labelled_lines import read_lines
+from runtime.labelled_lines import NOT_UTF_8, read_lines
 from runtime.messages import RecordKey
 from runtime.workspaces import workspace_id_for
 
@@ -97,7 +98,11 @@ def _record_id(workspace_id: UUID, document: str) -> UUID:
 def _read_judgements(path: Path) -> defaultdict[str, list[str]]:
     """Return the documents that answer each query; those judged not to are left out."""
     answers: defaultdict[str, list[str]] = defaultdict(list)
-    with path.open(encoding="utf-8", newline="") as file:
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidRecord(path.name, NOT_UTF_8) from None
+    with StringIO(text, newline="") as file:
         for number, row in enumerate(csv.reader(file, delimiter="\t"), start=1):
             match row:
                 case [query, document, score] if score.lstrip("-").isdecimal():

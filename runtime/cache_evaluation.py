@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from runtime.clinical.gate import asks_the_same
 from runtime.clinical.wording import normalize_question
+from runtime.errors import InvalidRecord
 from runtime.labelled_lines import read_lines
 from runtime.messages import Language
 
@@ -39,12 +40,15 @@ class LabelledPair(BaseModel):
 
 
 def read_pairs(path: Path) -> list[LabelledPair]:
-    """Return the pairs of a file.
+    """Return the pairs of a file, one at least.
 
-    Raises: InvalidRecord, naming the line.
+    Raises: InvalidRecord, naming the line, or the file where it holds none.
     """
     otherwise = f"is not a labelled pair with {', '.join(LabelledPair.model_fields)}."
-    return list(read_lines(path, LabelledPair, otherwise=otherwise))
+    pairs = list(read_lines(path, LabelledPair, otherwise=otherwise))
+    if not pairs:
+        raise InvalidRecord(path.name, "holds no labelled pair.")
+    return pairs
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from runtime.errors import InvalidRecord
 
+NOT_UTF_8: Final = "is not UTF-8; save the file in that encoding."
 _Line = TypeVar("_Line", bound=BaseModel)
 
 
@@ -18,11 +19,14 @@ def read_lines(path: Path, kind: type[_Line], *, otherwise: str) -> Iterator[_Li
 
     Raises: InvalidRecord, naming the line.
     """
-    with path.open(encoding="utf-8", newline="\n") as file:
-        for number, text in enumerate(file, start=1):
-            if not text.strip():
-                continue
+    with path.open("rb") as file:  # decoded by the line, so that the line can be named
+        for number, line in enumerate(file, start=1):
+            place = f"{path.name}, line {number}"
             try:
-                yield kind.model_validate_json(text)
+                text = line.decode("utf-8")
+                if text.strip():
+                    yield kind.model_validate_json(text)
+            except UnicodeDecodeError:
+                raise InvalidRecord(place, NOT_UTF_8) from None
             except ValidationError:
-                raise InvalidRecord(f"{path.name}, line {number}", otherwise) from None
+                raise InvalidRecord(place, otherwise) from None

@@ -65,8 +65,12 @@ def read_labelled(data: Path) -> list[LabelledQuestion]:
     Raises: CommandFailed, InvalidRecord.
     """
     if (data / QUESTIONS).is_file():
-        return read_questions(data / QUESTIONS)
-    return benchmark_layout.read_benchmark(find_benchmark(data))
+        questions = read_questions(data / QUESTIONS)
+    else:
+        questions = benchmark_layout.read_benchmark(find_benchmark(data))
+    if not questions:
+        raise CommandFailed(f"{data} holds no question that names a record which answers it.")
+    return questions
 
 
 def find_benchmark(data: Path) -> Path:

@@ -587,6 +587,13 @@ WITH failures AS (
 )
 SELECT (SELECT count(*) FROM of_sessions) + (SELECT count(*) FROM of_clients);
 
+-- list_embedded_models --
+-- The models that there are vectors of.
+SELECT array(
+    SELECT embedding_model FROM session_vectors
+    UNION SELECT embedding_model FROM client_vectors ORDER BY embedding_model
+);
+
 -- count_models --
 -- How many workspaces are searched by each model.
 SELECT model, count(*) AS workspaces FROM workspace_models() AS model GROUP BY model ORDER BY model;

@@ -69,6 +69,18 @@ class WorkspaceModels:
                 )
             )
 
+    async def list_embedded(self, workspace_id: UUID) -> list[str]:
+        """Return the keys of the models that it has vectors of, in order.
+
+        Raises: DatabaseUnavailable, StatementTimeout.
+        """
+        async with self._database.workspace(workspace_id) as connection:
+            await _take_time(connection)
+            keys: list[str] = await connection.fetch_value(
+                QUERIES["list_embedded_models"], timeout_s=TIMEOUT_S
+            )
+        return keys
+
     async def count(self) -> dict[str, int]:
         """Return how many workspaces are searched by each model, by the models' keys.
 

@@ -531,9 +531,11 @@ async def test_what_is_forgotten_is_never_what_a_workspace_is_searched_by(
 ) -> None:
     assert await practice.models.forget(WORKSPACE, OLD.key) == 0
     await practice.backfill(practice.during)
+    assert await practice.models.list_embedded(WORKSPACE) == sorted((OLD.key, NEW.key))
 
     assert await practice.models.forget(WORKSPACE, NEW.key) == 0
     assert await practice.models.forget(WORKSPACE, OLD.key) == 21
+    assert await practice.models.list_embedded(WORKSPACE) == [NEW.key]
 
     assert await count_vectors(superuser, OLD) == 0
     assert await count_vectors(superuser, NEW) == 21

@@ -81,3 +81,16 @@ async def test_the_vectors_of_a_configured_model_are_not_forgotten(
     settings = settings.model_copy(update={"embedding_retiring": retiring})
     with pytest.raises(CommandFailed, match="is configured"):
         await backfill.forget(settings, retiring or LOCAL, None)
+
+
+def test_a_model_without_vectors_is_answered_with_those_that_have_some() -> None:
+    said = backfill.explain_nothing_deleted("local:smal:384", {"local:small:384", LOCAL})
+    assert said.startswith("There are no vectors of local:smal:384.")
+    assert said.endswith(f"There are vectors of: {', '.join(sorted(('local:small:384', LOCAL)))}.")
+
+    assert backfill.explain_nothing_deleted("a:b:1", set()) == "There are no vectors of a:b:1."
+
+
+def test_a_model_that_practices_are_searched_by_is_said_to_be_kept() -> None:
+    said = backfill.explain_nothing_deleted("a:b:1", {"a:b:1"})
+    assert "every practice that has any is searched by them" in said

@@ -11,7 +11,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from deployments import cli
-from deployments.commands import asking
+from deployments.commands import asking, evaluating, evaluating_cache
 from deployments.commands.failure import CommandFailed
 from runtime.errors import DatabaseUnavailable
 
@@ -167,3 +167,35 @@ def test_ask_prints_a_stream_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(asking, "ask_streamed", tell)
     result = runner.invoke(cli.app, ["ask", "How?", "--stream"])
     assert (result.exit_code, result.stdout) == (0, "She sleeps. Badly.\n")
+
+
+@pytest.mark.parametrize("command", ["retrieval", "records", "cache"])
+def test_where_nothing_can_be_written_no_work_is_done(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(evaluating, "evaluate", work)
+    monkeypatch.setattr(evaluating, "list_records", work)
+    monkeypatch.setattr(evaluating_cache, "evaluate_cache", work)
+    missing = tmp_path / "missing" / "report.json"
+
+    result = runner.invoke(
+        cli.app, ["eval", command, "--data", str(tmp_path), "--output", str(missing)]
+    )
+
+    assert result.exit_code == 2
+    assert "is no folder that can be written to" in " ".join(result.stderr.split())
+    assert not missing.exists()
+
+
+def test_records_are_written_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluating, "list_records", lambda _data: ["{}", "{}"])
+
+    result = runner.invoke(
+        cli.app, ["eval", "records", "--data", str(tmp_path), "--output", "records.jsonl"]
+    )
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert (tmp_path / "records.jsonl").read_text("utf-8") == "{}\n{}\n"

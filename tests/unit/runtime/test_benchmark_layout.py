@@ -101,3 +101,10 @@ def test_a_broken_document_is_named(folder: Path) -> None:
     (folder / "corpus.jsonl").write_text("[]", encoding="utf-8")
     with pytest.raises(InvalidRecord, match=r"corpus\.jsonl, line 1"):
         list(write_records(folder))
+
+
+@pytest.mark.parametrize("name", ["queries.jsonl", "qrels.tsv"])
+def test_a_file_that_is_not_utf_8_is_named(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"\xff\xfe\n")
+    with pytest.raises(InvalidRecord, match=rf"{name}.*: is not UTF-8"):
+        read_benchmark(folder)

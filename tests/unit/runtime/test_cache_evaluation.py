@@ -81,3 +81,17 @@ def test_a_line_that_is_no_pair_is_named(tmp_path: Path) -> None:
     path = write(tmp_path, SAME.model_dump_json(), '{"asked": "Who?"}')
     with pytest.raises(InvalidRecord, match=r"pairs\.jsonl, line 2"):
         read_pairs(path)
+
+
+def test_a_line_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    path.write_bytes(SAME.model_dump_json().encode() + b"\n\xff\xfe\n")
+
+    with pytest.raises(InvalidRecord, match=r"pairs\.jsonl, line 2: is not UTF-8"):
+        read_pairs(path)
+
+
+@pytest.mark.parametrize("lines", [(), ("", " ")])
+def test_a_file_without_a_pair_is_no_clean_bill(tmp_path: Path, lines: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidRecord, match=r"pairs\.jsonl: holds no labelled pair"):
+        read_pairs(write(tmp_path, *lines))

@@ -57,6 +57,15 @@ def test_a_folder_without_either_is_told_what_it_misses(tmp_path: Path) -> None:
         read_labelled(tmp_path)
 
 
+@pytest.mark.parametrize("text", ["", json.dumps(QUESTION | {"relevant_client_ids": []})])
+def test_a_folder_without_a_question_that_can_be_scored_is_no_clean_bill(
+    tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "questions.jsonl").write_text(text, "utf-8")
+    with pytest.raises(CommandFailed, match="holds no question that names a record"):
+        read_labelled(tmp_path)
+
+
 def test_a_document_s_letters_are_written_as_they_are(tmp_path: Path) -> None:
     lines = list_records(make_benchmark(tmp_path / "naps"))
     assert len(lines) == 2
