@@ -28,11 +28,13 @@ _CLIENTS: Final = r"(?:clients?|patients?|cases?)"
 # --- Clients ------------------------------------------------------------------------------------
 
 _EXCLUDED: Final = re.compile(
-    r"(?:\b(?:except(?:ing)?|exclud\w+|besides|other than|apart from|aside from|save for|barring"
+    r"(?:\b(?:except(?:ing)?|exception|exclud\w+|besides|other than|apart from|aside from"
+    r"|save for|barring"
     r"|(?:every|any|no)(?:one|body|thing)? but|no one but|all but|who(?: else)? but|instead of"
     rf"|rather than|without|unlike|in addition to|ignor\w+|leav\w+ out|{_CLIENTS} but"
-    r"|not (?:only|just|counting|including))|(?:[,;.?!]|\b(?:and|or|but)) not)"
+    r"|not (?:only|just|counting|including))|(?:^|[,;.?!] ?|\b(?:and|or|but) )not)"
     rf"(?: (?:for|with|of|about|to|from|by|in|at|those of|that of))? {_N}"
+    rf"|\bleav\w+ {_N} (?:aside|out)\b|{_MARK},? (?:excluded|excepted|aside|apart)\b"
     rf"|(?<![א-ת])(?:(?:חוץ|לבד) מ(?:אשר |אצל |ז[הו] של )?|פרט ל|בניגוד ל)-?{_HE_N}"
     r"|(?<![א-ת])(?:מלבד|למעט|להוציא|זולת|במקום|בלי|ללא|לא כולל|לא רק|אך לא|אבל לא|ו?לא)"
     rf" (?:(?:את|של|עם|על|אצל) )?{_HE_N}",
@@ -44,9 +46,9 @@ _HELD_AGAINST: Final = re.compile(
     r"|compar\w+ (?:to|with)|same (?:\w+ ){0,3}as"
     rf"|(?:{_CLIENTS}|people|(?:any|some)(?:one|body|thing)|who)"
     rf"(?: \w+){{0,4}} like) (?:(?:that|those) of )?{_N}"
-    rf"|(?<![א-ת])(?:(?:כמו|לעומת|מאשר) (?!ש)(?:(?:אצל|של|עם) )?[לבמ]?-?"
+    rf"|(?<![א-ת])(?:(?:כמו|לעומת|מאשר) (?!ש-?{_MARK})(?:(?:אצל|של|עם) )?[לבמ]?-?"
     rf"|(?:בהשוואה|ביחס|דומ[הי][א-ת]?|דומות|בדומה) ל-?"
-    rf"|(?:יותר|פחות) (?:[א-ת]+ ){{0,2}}מ-?){_HE_N})",
+    rf"|אות[הוםן] [א-ת]+ (?:ש|כמו )|(?:יותר|פחות) (?:[א-ת]+ ){{0,2}}מ-?){_HE_N})",
     re.IGNORECASE,
 )
 """What somebody else is like, whom nothing before names."""
@@ -64,9 +66,11 @@ _THE_REST: Final = re.compile(
     re.IGNORECASE,
 )
 _OTHER_CLIENTS: Final = re.compile(
-    r"\b(?:(?:which|what|any|no|my|our) other|(?:other|rest|all|most|another|only one) "
-    rf"(?:of )?(?:my|our|the)(?: other)?|than (?:any|all|most|other)(?: other)?"
-    rf"(?: of (?:my|our|the))?) {_CLIENTS}\b"
+    r"\b(?:(?:which|what|any|no|my|our|in|of|from|by|do|did|have|and) other"
+    r"|among (?:all )?(?:my|our|the)"
+    r"|(?:other|rest|all|most|another|only one) (?:of )?(?:my|our|the)(?: other)?"
+    r"|than (?:any|all|most|other)(?: other)?(?: of (?:my|our|the))?)"
+    rf" {_CLIENTS}\b"
     r"|(?<![א-ת])[לבמהוש]{0,3}(?:מטופל|לקוח)(?:ים|ות|ת|ה)? ה?(?:אחר|נוספ)",
     re.IGNORECASE,
 )
@@ -91,7 +95,7 @@ _SEEKS: Final = re.compile(
 )
 _SUBJECT: Final = re.compile(
     r"^(?:.*\b(?:is|are|was|were|do|does|did|has|have|had|will|would|can|could|should|might)"
-    r"(?:n't| not)?)? $|^[^,]*(?:[,:;(-]|\b(?:between|among)) ?$",
+    r"(?:n't| not)?)? $|(?:[,:;(-] ?|\b(?:between|among|according to) )$",
     re.IGNORECASE,
 )
 """The name follows at once, an auxiliary before it at most, or ends the question: "…, A or B?"."""
@@ -99,9 +103,9 @@ _OF_SOMEBODY: Final = re.compile(
     r"\b(?:afraid|fear\w*|hat(?:es?|ed)|lov(?:es?|ed)|likes?|liked|jealous|envi\w+|worr\w+|angry"
     r"|knows?|knew|known|knowing|heard?|hears|mention\w*|nam(?:es|ed)|talk\w*|sp[eo]ak\w*|spoke|told"
     r"|tells?|said|says?|discuss\w*|complain\w*|refer\w* to|thinks?|thought|related|married"
-    r"|similar)\b"
+    r"|similar|same|shar\w+|else with)\b"
     r"|(?<![א-ת])[ושמ]{0,2}(?:הזכיר|דיבר|דובר|יודע|ידע|מכיר|הכיר|פוחד|פחד|חושש|חשש|קנא|שונא|שנא"
-    r"|אוהב|אהב|התלונ|תלונ|שמע|סיפר|אמר|נשוי|נשוא|קשור|דומ|דואג|כועס|כעס)",
+    r"|אוהב|אהב|התלונ|תלונ|שמע|סיפר|אמר|נשוי|נשוא|קשור|דומ|דואג|כועס|כעס|אחר |אות[הו] )",
     re.IGNORECASE,
 )
 """What a client may feel, know or say of another, or of what is another's."""
@@ -128,7 +132,8 @@ _HE_PROFESSIONAL: Final = re.compile(
     r"(?<![א-ת])ש?(?:הפנ(?:ה|תה)|רש[םמ]ה?|אבח[ןנ][הו]?|מטפלת?|טיפלה?|בדקה?|ניתחה?)(?: את)? $"
 )
 _MENTIONED: Final = re.compile(
-    rf"^[^{_MARK}]*\bmention\w*(?: of)? {_N}|{_MARK}(?: (?:is|was|be|been|gets?))? mentioned\b"
+    rf"^[^{_MARK}]*\bmention\w*(?: of)? {_N}|\bothers (?:\w+ )?(?:about|of) {_N}"
+    rf"|{_MARK}(?: (?:is|was|be|been|gets?))? mentioned\b"
     rf"|^[^{_MARK}]*(?:הזכיר[א-ת]* את|אזכור[א-ת]* של) {_HE_N}|{_MARK} (?:הוזכר|מוזכר)"
     rf"|(?:הוזכר|מוזכר)[א-ת]* {_MARK}",
     re.IGNORECASE,
@@ -207,12 +212,17 @@ _NOT_SEEN: Final = re.compile(
     rf"|(?:had|has|have|having|got) (?:an? |any |one |another |her |his |their )?{_SESSION})\b"
     rf"|\b(?:no|without)(?: an?| any)? (?:{_SESSION}|notes?|entries|records?)\b"
     r"|\b(?:stopp?e?d?|ceased|quit) (?:coming|attending|visiting)\b|\bdropp?(?:ed)? out\b"
-    r"|\blost (?:touch|contact)\b|\b(?:fail|neglect)\w* to (?:see|come|attend|show)\b"
+    r"|(?:\bnot|n't) (?:back|here|in touch)\b"
+    r"|\b(?:skip|miss)\w* (?:(?:the|her|his|their|all) )?(?:last|past|this|sessions?"
+    r"|appointments?)\b|\blost (?:touch|contact)\b"
+    r"|\b(?:fail|neglect)\w* to (?:see|come|attend|show)\b"
     r"|\babsent since\b|\boverdue\b"
     r"|(?<![א-ת])(?:ו?ש?לא|טרם|אין|בלי|ללא)(?: [א-ת]+){0,2}? (?:[מנ]?הגיע[הו]?|מגיע[א-ת]*|בא[הו]?"
-    r"|באים|ביקר[הו]?|נפגש[א-ת]*|פגש[א-ת]*|ראי(?:תי|נו)|טיפל(?:תי|נו)|חזר[הו]?|הופיע[הו]?"
+    r"|באים|ביקר[הו]?|נפגש[א-ת]*|פגש[א-ת]*|ראי(?:תי|נו)|טיפל(?:תי|נו)|דיבר(?:תי|נו)|תיעוד|רשומ[א-ת]*"
+    r"|חזר[הו]?|הופיע[הו]?"
     r"|התקשר[הו]?|קבע[הו]?|שמעתי|התקיימ[הו]|פגיש[א-ת]*|מפגש[א-ת]*|ביקור[א-ת]*|תור(?:ים)?"
-    r"|(?:היה|הייתה|היו)(?: [א-ת]+)? [בל]?(?:פגיש|מפגש|ביקור|טיפול|תור)[א-ת]*)(?![א-ת])"
+    r"|(?:היה|הייתה|היו)(?: [א-ת]+)? (?:אצל(?:י|נו)"
+    r"|[בל]?(?:פגיש|מפגש|ביקור|טיפול|תור)[א-ת]*))(?![א-ת])"
     r"|(?<![א-ת])ש?(?:הפסיק[הו]? (?:להגיע|לבוא)|נשר[הו]?|נעל[םמ][הו]?|ניתק[הו]? קשר)(?![א-ת])",
     re.IGNORECASE,
 )
