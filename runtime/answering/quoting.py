@@ -12,7 +12,8 @@ from typing import Final
 from runtime.answering.language import detect
 from runtime.sentences import sentences
 
-_INNER_MARK: Final = re.compile('([א-ת]+)["״“”](?=([א-ת]+))')
+_INNER_MARK: Final = re.compile('(?<![א-ת])([א-ת]+)["״“”](?=([א-ת]+))')
+"""Begun at a word's first letter only: begun at each, a long word took time by its square."""
 _PREFIX: Final = re.compile("[ושהכלבמ]{1,3}")
 _QUOTED: Final = re.compile(
     '(?:(?<!\\d)["״“”„]|["״“”„](?=\\w))([^"״“”„\n]+)(?:["״“”]|$)|«([^»\n]+)(?:»|$)'

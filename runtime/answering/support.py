@@ -9,13 +9,13 @@ What is certainly contradicted is not shown; what only cannot be confirmed is, a
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from runtime.answering.denials import ABOUT, compare_negations
 from runtime.answering.surroundings import Scene, likeness
-from runtime.clinical.claims import Claim, Reading, Value, read_claims
+from runtime.clinical.claims import CLIENT, Claim, Reading, Value, read_claims
 from runtime.clinical.dates import MONTHS, CalendarDate
 from runtime.clinical.quantities import Dose
 from runtime.clinical.words import listed
@@ -55,9 +55,10 @@ _CAPITALISED: Final = MONTHS.keys() | {
 }
 _SENTENCES_APART: Final = 1000
 _ENOUGH_SHARED: Final = 2
-_ABOUT: Final = frozenset(("topic", "medication"))
 _COUNTED_KINDS: Final = frozenset(("number", "dose", "span", "frequency", "time", "date"))
-_MAY_BE_NEW: Final = frozenset(("change", "frequency", "span", "person", "weekday", "daypart"))
+_MAY_BE_NEW: Final = frozenset(
+    ("change", "frequency", "per", "span", "person", "weekday", "daypart")
+)
 """Kinds that a faithful sentence may add by rewording: without a counterpart they prove nothing."""
 _MAY_BE_SWAPPED: Final = frozenset(("side", "dose", "change", "date", "time"))
 """Kinds of which a passage often has two, each of its own matter: `left hand, right leg`."""
@@ -87,7 +88,7 @@ class Evidence:
         cited = [marker for marker in dict.fromkeys(markers) if marker in self.passages]
         if not cited or any(self._says_itself(marker, sentence) for marker in cited):
             return Finding("supported")
-        said = read_claims(sentence)
+        said = read_claims(sentence, names=self._names(cited))
         known = Scene([claim for marker in cited for claim in self._read(marker)])
         heads = [self.passages[marker] for marker in cited]
         found = list(compare(Scene(said.claims), known, heads))
@@ -110,9 +111,15 @@ class Evidence:
     def _read(self, marker: int) -> list[Claim]:
         """Return the claims of a passage; sentences are numbered apart from other passages'."""
         if marker not in self._readings:
-            self._readings[marker] = read_claims(self.passages[marker].text)
+            names = self._names([marker])
+            self._readings[marker] = read_claims(self.passages[marker].text, names=names)
         offset = _SENTENCES_APART * marker
         return [replace(c, sentence=c.sentence + offset) for c in self._readings[marker].claims]
+
+    def _names(self, markers: Iterable[int]) -> frozenset[str]:
+        """Return the words of the names of the clients whom these passages are of."""
+        names = " ".join(self.passages[marker].client_name for marker in markers)
+        return frozenset(_NAME.findall(names.casefold()))
 
     def _find_other_clients(self, sentence: str, heads: Sequence[Passage]) -> Iterator[Finding]:
         """Find what is said of one client by name and rests on the records of another."""
@@ -141,9 +148,11 @@ def compare(said: Scene, known: Scene, heads: Sequence[Passage]) -> Iterator[Fin
     for claim in said.claims:
         if claim.kind in _COMPARED and not _is_of_the_record(claim, dates):
             yield from _compare_value(claim, said, known)
+            yield from _compare_places(claim, said, known)
     yield from _compare_subjects(said, known)
     for clause in dict.fromkeys((claim.sentence, claim.clause) for claim in said.claims):
-        yield from _compare_negations(clause, said, known)
+        for verdict in compare_negations(clause, said, known):
+            yield Finding(verdict, ("negation",))
 
 
 def _compare_value(claim: Claim, said: Scene, known: Scene) -> Iterator[Finding]:
@@ -173,10 +182,25 @@ def _compare_value(claim: Claim, said: Scene, known: Scene) -> Iterator[Finding]
         yield Finding("contradicted" if certain else "doubtful", (claim.kind,))
 
 
+def _compare_places(claim: Claim, said: Scene, known: Scene) -> Iterator[Finding]:
+    """Find a value in the place of another: `from 50 to 100` of `from 100 to 50`; of `at night`."""
+    same = [c for c in known.claims if c.kind == claim.kind and c.value == claim.value]
+    ends = {other.end for other in same} - {""}
+    if claim.end and ends and claim.end not in ends:
+        yield Finding("contradicted", (claim.kind,))
+    part = said.daypart(claim) if claim.kind == "dose" else None
+    if part is None:
+        return
+    parts = {known.daypart(other) for other in same}
+    others = (c for c in known.of_kind("dose") if c.value != claim.value)
+    if part not in parts and None not in parts and part in map(known.daypart, others):
+        yield Finding("contradicted", (claim.kind,))
+
+
 def _share_topic(claim: Claim, other: Claim, said: Scene, known: Scene) -> bool:
     """Say whether both sentences speak of one thing: a number in both is none."""
-    mine = {each.key for each in said.sentence_of(claim) if each.kind in _ABOUT}
-    return any(each.kind in _ABOUT and each.key in mine for each in known.sentence_of(other))
+    mine = {each.key for each in said.sentence_of(claim) if each.kind in ABOUT}
+    return any(each.kind in ABOUT and each.key in mine for each in known.sentence_of(other))
 
 
 def _fits(claim: Claim, other: Claim) -> bool | None:
@@ -186,22 +210,23 @@ def _fits(claim: Claim, other: Claim) -> bool | None:
         return _counts(mine) <= _counts(theirs) or None
     if claim.kind != other.kind:
         return None
-    if isinstance(mine, CalendarDate) and isinstance(theirs, CalendarDate):
-        return mine.may_be(theirs)
     if claim.kind == "change":
         return mine == theirs or (False if theirs == _OPPOSITES.get(str(mine)) else None)
+    if isinstance(mine, CalendarDate) and isinstance(theirs, CalendarDate):
+        return mine.may_be(theirs)
     if claim.kind == "person":
         return _may_be_one(str(mine), str(theirs))
-    return _plain(claim) == _plain(other)
+    is_near = claim.kind == "frequency" and _is_within_a_day(str(mine), str(theirs))
+    return is_near or _plain(claim) == _plain(other)
 
 
 def _compare_subjects(said: Scene, known: Scene) -> Iterator[Finding]:
     """Find what is said of somebody that the passage says of somebody else."""
-    topics = [c for c in said.claims if c.kind in _ABOUT]
+    topics = [c for c in said.claims if c.kind in ABOUT]
     shared: dict[tuple[int, str], set[str]] = {}
     for claim in topics:
         for other in known.claims:
-            if other.kind in _ABOUT and other.key == claim.key:
+            if other.kind in ABOUT and other.key == claim.key:
                 shared.setdefault((other.sentence, other.subject), set()).add(claim.key)
     subjects = {claim.subject for claim in topics}
     if not shared or len(subjects) != 1:
@@ -213,51 +238,27 @@ def _compare_subjects(said: Scene, known: Scene) -> Iterator[Finding]:
     best, keys = max(shared.items(), key=lambda each: len(each[1]))
     enough = len(keys) >= _ENOUGH_SHARED or len(keys) == len({c.key for c in topics})
     if not _may_be_one(subject, best[1]) and enough and len(keys) > mine:
-        yield Finding("contradicted", ("person",))
+        if subject != CLIENT or not _names(said, known, best[1]):
+            yield Finding("contradicted", ("person",))
+        elif said.of_kind("person"):
+            yield Finding("doubtful", ("person",))
+    elif subject == CLIENT != best[1] and not mine and not _names(said, known, best[1]):
+        yield Finding("doubtful", ("person",))
 
 
-def _compare_negations(clause: tuple[int, int], said: Scene, known: Scene) -> Iterator[Finding]:
-    """Find what a clause says to be so and is denied there, or the other way round.
-
-    What counts is the sentence of the passage that denies: there, as much must differ as agrees. A
-    word that both deny tells that they deny the same thing, though not in words of one order.
-    """
-    same_denial: set[int] = set()
-    agreed: Counter[int] = Counter()
-    denied: Counter[int] = Counter()
-    new = 0
-    for claim in said.of_kind(*_ABOUT):
-        if (claim.sentence, claim.clause) != clause:
-            continue
-        around = said.around(claim)
-        found = [
-            (likeness(around, known.around(other)), _agrees(claim, other, said, known), other)
-            for other in known.claims
-            if other.kind in _ABOUT and other.key == claim.key
-        ]
-        if not found:
-            new += 1
-            continue
-        _, agrees, nearest = max(found, key=lambda each: each[:2])
-        (agreed if agrees else denied)[nearest.sentence] += 1
-        if claim.negated and nearest.negated:
-            same_denial.add(nearest.sentence)
-    for sentence, count in denied.items():
-        if sentence not in same_denial and count >= max(agreed[sentence], new):
-            yield Finding("contradicted" if count > new else "doubtful", ("negation",))
-
-
-def _agrees(claim: Claim, other: Claim, said: Scene, known: Scene) -> bool:
-    """Say whether both affirm or both deny; where one is turned round in words, nobody can say."""
-    if claim.negated == other.negated or claim.turned != other.turned:
+def _names(said: Scene, known: Scene, person: str) -> bool:
+    """Say whether the person is spoken of, by role, or first of all by the name behind it."""
+    if any(_may_be_one(str(claim.value), person) for claim in said.of_kind("person")):
         return True
-    return _both_stop(claim, other, said, known)
-
-
-def _both_stop(claim: Claim, other: Claim, said: Scene, known: Scene) -> bool:
-    """Say whether both tell of an end: `stopped` is a change, and negates what it ends."""
-    told = (said.sentence_of(claim), known.sentence_of(other))
-    return all(any(each.value == "stop" for each in claims) for claims in told)
+    called = {
+        (claim.sentence, claim.place + 1)
+        for claim in known.of_kind("person")
+        if _may_be_one(str(claim.value), person)
+    }
+    names = {
+        c.key for c in known.of_kind("topic") if c.is_capital and (c.sentence, c.place) in called
+    }
+    return any(claim.key in names and not claim.place for claim in said.of_kind("topic"))
 
 
 def _is_of_the_record(claim: Claim, dates: Sequence[date]) -> bool:
@@ -284,6 +285,12 @@ def _plain(claim: Claim) -> Value:
         return str(claim.value).replace("night", "day")
     counted = _COUNTED_SPAN.search(str(claim.value)) if claim.kind == "span" else None
     return counted[0] if counted else claim.value
+
+
+def _is_within_a_day(mine: str, theirs: str) -> bool:
+    """Say whether one is how often by day and the other when: `daily` and `every evening`."""
+    counts, units = zip(*(each.partition("/")[::2] for each in (mine, theirs)), strict=True)
+    return counts[0] == counts[1] and "day" in units and bool({"evening", "morning"} & set(units))
 
 
 def _counts(value: Value) -> frozenset[float]:

@@ -16,6 +16,12 @@ REACH: Final = 6
 """Words from a fact at which what stands there counts half for what the fact is about."""
 
 
+ELSEWHERE: Final = 0.5
+"""What stands in another clause counts so much of what it would count in this one."""
+_OF_ITS_CLAUSE: Final = frozenset(("side", "change"))
+"""A dose may stand apart from its drug (`10 mg, raised to 15 mg`); these do not."""
+
+
 class Scene:
     """The claims of some sentences, and the surroundings of each."""
 
@@ -41,9 +47,20 @@ class Scene:
             for other in self.sentence_of(claim):
                 if other.kind not in {claim.kind, "change"}:
                     weight = 1 / (1 + abs(other.place - claim.place) / REACH)
+                    if claim.kind in _OF_ITS_CLAUSE and other.clause != claim.clause:
+                        weight *= ELSEWHERE
                     weights[other.key] = max(weight, weights.get(other.key, 0.0))
             self._around[claim] = weights
         return self._around[claim]
+
+    def daypart(self, claim: Claim) -> str | None:
+        """Return the part of the day that stands nearest in the claim's clause, if one does."""
+        parts = [
+            (abs(other.place - claim.place), other.key)
+            for other in self.sentence_of(claim)
+            if other.kind == "daypart" and other.clause == claim.clause
+        ]
+        return min(parts)[1] if parts else None
 
 
 def likeness(said: dict[str, float], known: dict[str, float]) -> float:

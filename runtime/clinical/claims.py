@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from runtime.clinical.dates import CalendarDate, read_date
 from runtime.clinical.lexicon import lexicon, prefixes
-from runtime.clinical.negation import negated_places
+from runtime.clinical.negation import negated_places, refusal_place, unreal_places
 from runtime.clinical.numbers import read_number
 from runtime.clinical.quantities import Dose
 from runtime.clinical.reading import Mention, read
@@ -52,13 +51,14 @@ _OPENS_CLAUSE: Final = frozenset(
 _PARTS_CLAUSES: Final = frozenset(("and", "but", ",", ";", ":", "אבל", "אך", "ואילו"))
 _DAYPARTS: Final = frozenset(("morning", "evening", "night"))
 _NONE: Final = frozenset(listed("no without ללא אין בלי"))
-_CHANGE: Final = frozenset(listed("change changes שינוי שינויים"))
+_CHANGE: Final = frozenset(listed("change changes changed שינוי שינויים השתנה השתנתה"))
+_NOT: Final = frozenset(listed("not לא"))
 _RANGE: Final = re.compile(r"[\d.,/]+-[\d.,/]+")
 _TURNS: Final = re.compile(
-    r"\b(?:miss(?:ed|es)|fail(?:ed|s)?|unable|resolved|remission|remitted|absent|los[st]|loss|gone"
+    r"\b(?:miss(?:ed|es)|fail(?:ed|s)?(?! to)|resolved|remission|remitted|absent|los[st]|loss|gone"
     r"|avoid\w*|bad(?:ly)?|poor(?:ly)?|less|fewer|normal|healed|difficult\w*|trouble|hardly|barely"
-    r"|rarely|ruled out|refus\w*|declin\w*|lacks?)\b"
-    r"|החמיצ|נעלמ|חלפ|תקינ|תקין|מתקש|קשה|קשיי|פחות|בקושי|רמיסיה|סירב|מסרב",
+    r"|rarely|ruled out|lacks?)\b"
+    r"|החמיצ|נעלמ|חלפ|תקינ|תקין|מתקש|קשה|קשיי|פחות|בקושי|רמיסיה",
     re.IGNORECASE,
 )
 _ANSWERS_NO: Final = frozenset(
@@ -72,6 +72,16 @@ _OBLIQUE: Final = frozenset(
     listed("with by to for at from about of because against than את עם של על אל")
 )
 """Behind these stands no subject: `lives with his parents`."""
+_ENDS_OF_CHANGE: Final = {"from": "from", "מ": "from", "to": "to", "ל": "to"}
+_PER: Final = {
+    "day": "day", "week": "week", "month": "month", "ביום": "day", "בשבוע": "week",
+    "בחודש": "month",
+}  # fmt: skip
+_COUNTED_WITHIN: Final = 4
+"""Words between a number and `a day` in `two glasses of wine a day`."""
+_TWO: Final = frozenset(("שתי", "שני"))
+_HAS: Final = frozenset(listed("יש אין היה הייתה היו"))
+"""Before these `לאמה` is the subject: her mother has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,12 @@ class Claim:
     clause: int = 0
     turned: bool = False
     """Its sentence has a word that turns a statement round without a negation: `missed`, `poor`."""
+    unreal: bool = False
+    """It is wished, weighed, advised or offered, not said to be so: `considers lithium`."""
+    end: str = ""
+    """Of two values between which something changed, which this is: `from` or `to`."""
+    is_capital: bool = False
+    """It is written with a capital within its sentence, as a name is."""
 
     @property
     def key(self) -> str:
@@ -113,28 +129,38 @@ class Reading:
         return [claim for claim in self.claims if claim.sentence == number]
 
 
-def read_claims(text: str) -> Reading:
-    """Return the claims of a text. Takes time in proportion to its length, up to a bound."""
+def read_claims(text: str, *, names: frozenset[str] = frozenset()) -> Reading:
+    """Return the claims of a text. Takes time in proportion to its length, up to a bound.
+
+    `names` are the words, in small letters, of the name of the client it is about: where one
+    stands, the client is spoken of, as where `she` does.
+    """
     parts = sentences(text[: MOST_CHARACTERS * MOST_SENTENCES])
     claims: list[Claim] = []
     is_cut = len(text) > MOST_CHARACTERS * MOST_SENTENCES or len(parts) > MOST_SENTENCES
     for number, (start, end) in enumerate(parts[:MOST_SENTENCES]):
         is_cut = is_cut or end - start > MOST_CHARACTERS
-        claims += _read_sentence(text[start : min(end, start + MOST_CHARACTERS)], number)
+        claims += _read_sentence(text[start : min(end, start + MOST_CHARACTERS)], number, names)
     return Reading(tuple(claims), is_cut)
 
 
-def _read_sentence(text: str, number: int) -> Iterator[Claim]:
+def _read_sentence(text: str, number: int, names: frozenset[str]) -> Iterator[Claim]:
     mentions = read(text)
     words = [word for mention in mentions for word in mention.words]
     negated = negated_places(_neutral(words)) | _answered_no(words)
-    turned = _TURNS.search(text) is not None
-    subjects = _Subjects()
+    unreal = unreal_places(words)
+    turned = _TURNS.search(text) is not None or refusal_place(words) > 0
+    subjects = _Subjects(names)
     clause = at = skip_until = 0
 
     def claim(kind: str, value: Value, place: int) -> Claim:
         is_negated = place in negated
-        return Claim(kind, value, place, number, is_negated, subjects.now, clause, turned)
+        who, is_unreal = subjects.now, place in unreal
+        end = _end(words, place)
+        name = words[place].written[:1].isupper() and not words[place].opens
+        return Claim(
+            kind, value, place, number, is_negated, who, clause, turned, is_unreal, end, name
+        )
 
     for mention in mentions:
         place, at = at, at + len(mention.words)
@@ -142,11 +168,20 @@ def _read_sentence(text: str, number: int) -> Iterator[Claim]:
         relative = subjects.note(mention, words, place)
         if relative:
             yield claim("person", relative, place)
-        if mention.kind == "word" and place < skip_until:
+        if mention.kind == "word" and (place < skip_until or is_name(words[place], names)):
             continue
         for kind, value, length in _facts_at(mention, words, place):
+            found = claim(kind, value, place)
+            # `from 18 to 9` is one mention of two numbers, at one place.
+            is_second = found.end == "from" and skip_until == place + length
             skip_until = place + length
-            yield claim(kind, value, place)
+            yield replace(found, end="to") if is_second else found
+
+
+def _end(words: Sequence[Word], place: int) -> str:
+    """Return `from` or `to`, where one of them stands before the value."""
+    before = place - 1 - (place > 0 and words[place - 1].text == "-")
+    return _ENDS_OF_CHANGE.get(words[before].text, "") if before >= 0 else ""
 
 
 def _facts_at(
@@ -159,13 +194,37 @@ def _facts_at(
             for kind, table in (("change", "changes"), ("weekday", "weekdays"))
             if (found := lexicon(table).find(words, place))
         ]
+        per = _per(words, place)
+        if per:
+            yield "per", per, 2 - words[place].is_hebrew
+            return
         plain = _read_word(words, place)
         yield from phrases or ([plain] if plain[1] else [])
+    elif mention.kind == "span" and _is_age(words, place + len(mention.words)):
+        yield "number", str(mention.fact).split()[0], len(mention.words)
     elif began := _began(mention):
         yield "date", began, len(mention.words)
     elif mention.kind != "person":
         for value in _single(mention.fact):
             yield mention.kind, value, len(mention.words)
+
+
+def _per(words: Sequence[Word], place: int) -> str:
+    """Return the time within which something counted is counted: `day` of `ten drinks a day`."""
+    text = words[place].text
+    here, behind = (text, place + 1) if words[place].is_hebrew else ("", place + 2)
+    if text in {"a", "per"} and place + 1 < len(words):
+        here = words[place + 1].text
+    after = words[behind].text if behind < len(words) else "."
+    counted = words[max(0, place - _COUNTED_WITHIN) : place]
+    is_counted = any(word.text in _TWO or read_number([word], 0) for word in counted[:-1])
+    is_closed = after in {".", ",", ";", "and", "\n", "ו"} or behind >= len(words)
+    return _PER.get(here, "") if is_counted and is_closed else ""
+
+
+def _is_age(words: Sequence[Word], at: int) -> bool:
+    """Say whether `old` follows: `7 years old` is how old, not how long."""
+    return any(word.text == "old" for word in words[at : at + 2] if word.text in {"-", "old"})
 
 
 def _began(mention: Mention) -> CalendarDate | None:
@@ -212,8 +271,9 @@ def _single(fact: Value) -> Iterator[Value]:
 def _neutral(words: Sequence[Word]) -> list[Word]:
     """Return the words with nothing denied by `no change`: it says that all is as it was."""
     neutral = list(words)
-    for at, (word, after) in enumerate(pairwise(words)):
-        if word.text in _NONE and after.text in _CHANGE:
+    for at, word in enumerate(words):
+        reach = 2 if word.text in _NOT else 1 if word.text in _NONE else 0
+        if any(each.text in _CHANGE for each in words[at + 1 : at + 1 + reach]):
             neutral[at] = Word("unchanged", "unchanged")
     return neutral
 
@@ -226,11 +286,19 @@ def _answered_no(words: Sequence[Word]) -> frozenset[int]:
     return frozenset()
 
 
+def is_name(word: Word, names: frozenset[str]) -> bool:
+    """Say whether the word is one of the names, with what Hebrew writes onto it or without."""
+    if word.text in names:
+        return True
+    return word.is_hebrew and word.text[:1] in set("ולשמבהכ") and word.text[1:] in names
+
+
 class _Subjects:
     """Of whom the sentence speaks, word by word: the client, unless a relative is its subject."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: frozenset[str]) -> None:
         self.now = CLIENT
+        self._names = names
         self._clause_open = True
 
     def note(self, mention: Mention, words: Sequence[Word], place: int) -> str:
@@ -251,19 +319,30 @@ class _Subjects:
         before = words[place - 1].text if place else ""
         owner = words[place - 2].text if place > 1 and before in {"her", "his", "their"} else before
         is_object = before in _OBLIQUE or owner in _OBLIQUE
-        return is_object or words[place].text[:1] in {"ל", "מ"}
+        has = any(word.text in _HAS for word in words[place + 1 : place + 5])
+        return is_object or (words[place].text[:1] in {"ל", "מ"} and not has)
 
     def _pass_by(self, words: Sequence[Word], place: int) -> None:
         text = words[place].text
+        if text == "'s":
+            return
         if text == ";":
             self.now = CLIENT
         if text in _OPENS_CLAUSE or text in {";", ":", ".", ","}:
             self._clause_open = True
+        elif is_name(words[place], self._names) and self._clause_open:
+            self.now = CLIENT
+            self._clause_open = _owns_the_next(words, place)
         elif text in _SUBJECTS and (self._clause_open or words[place - 1].text in {"and", "so"}):
             self.now = CLIENT
             self._clause_open = False
         elif text not in _SAYS_NOTHING | _OF_PERSONS:
             self._clause_open = False
+
+
+def _owns_the_next(words: Sequence[Word], place: int) -> bool:
+    """Say whether a name is only whose the next is: `Noa's mother`, `Noa Bar's mother`."""
+    return any(word.text == "'s" for word in words[place + 1 : place + 3])
 
 
 def _stem(word: Word) -> str:

@@ -213,3 +213,104 @@ def test_hardly_any_labelled_faithful_sentence_is_removed_or_marked(
     verdicts = list(map(judge_labelled, faithful))
     assert verdicts.count("contradicted") <= 2
     assert verdicts.count("supported") >= len(faithful) - 7
+
+
+@pytest.mark.parametrize(
+    ("sentence", "passage"),
+    [
+        ("She had surgery on the left hip.", "Surgery on the right hip; left shoulder is fine."),
+        ("She takes quetiapine.", "She was advised to take quetiapine but declined."),
+        ("She agreed to take quetiapine.", "Quetiapine was offered; she refused it."),
+        ("She takes lithium.", "She is considering lithium."),
+        ("He stopped smoking.", "He hopes to stop smoking."),
+        ("היא לוקחת סרוקוול.", "היא סירבה לקחת סרוקוול."),
+        ("היא התחילה ליתיום.", "היא שוקלת להתחיל ליתיום."),
+        ("הוא התחיל טיפול בליתיום.", "הוא טרם התחיל טיפול בליתיום."),
+        ("She started sertraline.", "She has yet to start sertraline."),
+        ("היא אושפזה.", "מעולם לא אושפזה."),
+        ("יש לה מחשבות אובדניות.", "אין לה שום מחשבות אובדניות."),
+        ("She drinks two glasses of wine a day.", "She drinks two glasses of wine a week."),
+        ("היא שותה שתי כוסות יין ביום.", "היא שותה שתי כוסות יין בשבוע."),
+        ("PHQ-9 rose from 9 to 18.", "PHQ-9 fell from 18 to 9."),
+        ("Sertraline went from 50 mg to 100 mg.", "Sertraline went from 100 mg to 50 mg."),
+        (
+            "Lithium 600 mg in the morning and 300 mg at night.",
+            "Lithium 300 mg in the morning, 600 mg at night.",
+        ),
+        ("Her anxiety is better.", "Her mood is better, anxiety is worse."),
+        ("She attended the group.", "She failed to attend the group."),
+        ("She is able to work.", "She is unable to work."),
+        ("Sertraline helped.", "Only lithium helped; sertraline did not."),
+        ("He attempted suicide.", "אחותו ניסתה להתאבד."),
+    ],
+)
+def test_what_a_passage_says_the_reverse_of_is_never_supported(
+    judge: Callable[..., Verdict], sentence: str, passage: str
+) -> None:
+    assert judge(sentence, passage) != "supported"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "passage"),
+    [
+        ("She does not take lithium.", "She is off lithium."),
+        (
+            "She restarted sertraline in May at 50 mg.",
+            "Stopped sertraline in March; restarted in May at 50 mg.",
+        ),
+        (
+            "She has two children, 4 and 7 years old.",
+            "Married for 10 years, two children aged 4 and 7.",
+        ),
+        ("She drinks alcohol daily.", "She drinks a glass of wine every evening."),
+        ("He was offered risperidone.", "He was offered risperidone but declined."),
+        ("He declined risperidone.", "He was offered risperidone but declined."),
+        ("השינה לא השתפרה.", "לא חל שיפור בשינה."),
+        ("מצב הרוח לא השתנה.", "לא חל שינוי במצב הרוח."),
+        ("היא לא עישנה אף פעם.", "מעולם לא עישנה."),
+        ("Now 100 mg, up from 50 mg.", "Raised from 50 mg to 100 mg."),
+    ],
+)
+def test_a_faithful_rewording_is_not_removed(
+    judge: Callable[..., Verdict], sentence: str, passage: str
+) -> None:
+    assert judge(sentence, passage) != "contradicted"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "passage"),
+    [
+        ("Noa has diabetes.", "Her mother has diabetes."),
+        ("Noa Bar takes lithium.", "Her boss takes lithium."),
+        ("Noa drinks alcohol.", "Her sister Dana drinks alcohol."),
+        ("Noa Bar drinks alcohol.", "Her sister Dana Bar drinks alcohol."),
+        ("נועה לוקחת ליתיום.", "אמה לוקחת ליתיום."),
+        ("לנועה יש סוכרת.", "לאמה יש סוכרת."),
+        ("Noa told Dana that she drinks alcohol.", "Her sister Dana drinks alcohol."),
+    ],
+)
+def test_what_is_said_of_a_relative_is_not_the_clients_for_being_told_by_name(
+    make_passage: Callable[..., Passage], sentence: str, passage: str
+) -> None:
+    name = "נועה בר" if "נועה" in sentence else "Noa Bar"
+    cited = {1: replace(make_passage(passage), client_name=name)}
+
+    assert Evidence(cited).judge(sentence, cited).verdict == "contradicted"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "passage"),
+    [
+        ("Noa has diabetes.", "Has had diabetes since childhood."),
+        ("Noa's mother has diabetes.", "Her mother has diabetes."),
+        ("Her mother has diabetes.", "Noa Bar's mother has diabetes."),
+        ("Noa told her mother about the abuse.", "Told her mother about the abuse."),
+        ("Dana drinks alcohol.", "Her sister Dana drinks alcohol."),
+    ],
+)
+def test_the_clients_name_is_read_as_the_client_and_a_relatives_as_the_relative(
+    make_passage: Callable[..., Passage], sentence: str, passage: str
+) -> None:
+    cited = {1: replace(make_passage(passage), client_name="Noa Bar")}
+
+    assert Evidence(cited).judge(sentence, cited).verdict == "supported"
