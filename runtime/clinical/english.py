@@ -32,9 +32,16 @@ _NOUN_FOLLOWS: Final = frozenset(
 )
 _HABITUAL: Final = frozenset(("take", "use", "live", "work", "study", "suffer", "experience"))
 """Of these, `is taking` says what `takes` does."""
-_TELLING: Final = frozenset(
-    listed("say tell describe talk discuss plan want decide agree think know")
+_OF_ONE_TIME: Final = frozenset(
+    listed(
+        """start stop take use sleep eat drink smoke feel happen occur work live suffer experience
+        have gain lose weigh cry hit hurt fight argue quarrel improve worsen increase decrease raise
+        lower change die move study do visit meet cope go come return call phone hospitalise"""
+    )
 )
+"""Verbs whose object has no time of its own, as what is denied, planned or cancelled has."""
+_LOOSE: Final = frozenset(("word", "name", "medication"))
+_SUBJECTS: Final = frozenset(listed("he she i we they"))
 _LINKS: Final = frozenset(
     listed(
         "that because when before after while if since until who whether and or but than why how"
@@ -70,10 +77,30 @@ class _Reader:
         asked = [item for item in items if item[0] != "adjunct"]
         items = move_adjunct(
             items,
-            tells=any(item[0] == "verb" and item[1].rstrip("+") in _TELLING for item in items),
+            tells=not self._has_one_time(asked),
             links=any(item in _LINK_ITEMS for item in asked[1:]),
         )
         return Form("en", tuple(items), tuple(self.tenses))
+
+    def _has_one_time(self, asked: Sequence[Item]) -> bool:
+        """Tell `did she drink` from `did she deny drinking`, where a time may be of either.
+
+        A word before the verb, a second one behind it and a second subject may be of a clause.
+        """
+        verbs = [at for at, (kind, _) in enumerate(asked) if kind == "verb"]
+        others = [at for at, item in enumerate(asked) if item[0] in _LOOSE and item not in _FIXED]
+        subjects = [word for word in self.words if word.text in _SUBJECTS]
+        if max(len(verbs), len(others), len(self.tenses), len(subjects)) > 1:
+            return False
+        if not verbs:
+            return True
+        verb = asked[verbs[0]][1]
+        is_continuous = self.tenses in (["is"], ["was"])
+        return (
+            not (others and others[0] < verbs[0])
+            and verb.rstrip("+-") in _OF_ONE_TIME
+            and (is_continuous or not verb.endswith("+"))
+        )
 
     def _read_at(self, at: int) -> int:
         """Add what begins at this word, and return how many words that took."""
@@ -97,6 +124,8 @@ class _Reader:
             return 1
         if word.text in {"the", "a", "an"} and mention.kind in {"span", "frequency"}:
             return self._read_mention(at)
+        if word.text == "the" and self._is_idle(at + 1):
+            return 1
         phrase = lexicon("questions.en").find(self.words, at)
         taken = self._read_verb(at) if phrase is None or phrase.length == 1 else 0
         if taken or phrase is None:
@@ -105,6 +134,14 @@ class _Reader:
             kind = "adjunct" if phrase.meaning.startswith("session ") else "word"
             self.items.append((kind, phrase.meaning))
         return phrase.length
+
+    def _is_idle(self, at: int) -> bool:
+        """Tell the word before which `the` says nothing: `the dose`, but not `the children`."""
+        if at == len(self.words):
+            return False
+        found = lexicon("questions.en").find(self.words, at)
+        name = found.meaning if found else self.words[at].text
+        return name in _HEADS or read_mention(self.words, at).kind in {"medication", "date"}
 
     def _read_rest(self, at: int) -> int:
         return self._read_contracted(at) or self._read_auxiliary(at) or self._read_mention(at)
@@ -260,6 +297,10 @@ def _wrapping(words: Sequence[Word]) -> int:
 
 
 _HEADS: Final = frozenset(listed("dose name diagnosis age occupation address title history"))
+_FIXED: Final = frozenset(
+    ("word", word) for word in (*_WH, *_HEADS, "how many", *listed("hours the a of not"))
+)
+"""Words that can be no verb, nor what another verb does."""
 _OF: Final = ("word", "of")
 
 

@@ -20,7 +20,10 @@ _PRONOUNS: Final = {
 _GENDERS: Final = {"he": "m", "she": "f"}
 _TELLING: Final = ("(say ", "(tell ", "(describe ", "(talk ", "(feel ", "(take ", "(decide ")
 """Verbs whose subject is a person, so that `מה` is never it."""
-_SAYING: Final = ("(say ", "(tell ", "(describe ", "(talk ", "(decide ")
+_OF_ONE_TIME: Final = tuple(
+    f"({verb} " for verb in listed("start stop take feel improve worsen happen call suffer cry")
+)
+"""Verbs whose object has no time of its own, as what is denied or cancelled has."""
 _OPENING: Final = frozenset(("when", "why", "where", "how", "how often"))
 _LINKS: Final = frozenset(("כי", "אם", "אחרי", "לפני", "כאשר", "בגלל", "או", "מאז", "עד"))
 _NO_LINKS: Final = frozenset(
@@ -29,8 +32,16 @@ _NO_LINKS: Final = frozenset(
         שכחה שמעה שמע שומעת שומע שמאל ששה שש שבע שבעה שמונה שונה"""
     )
 )
+_LOOSE: Final = frozenset(("word", "name", "medication", "prefix"))
+_ASKING: Final = frozenset(
+    ("word", fact)
+    for fact in (*_OPENING, "what", "who", "how many", *listed("שעות את היה הייתה לא"))
+)
+"""Words that can be no further verb, nor what another verb does."""
 _FIXED: Final = frozenset(("word", fact) for fact in listed("לא אין רק גם אפילו כבר עוד שוב"))
 """Words whose place says what they belong to."""
+_ALSO_NAMES: Final = frozenset(listed("אביה אחיה אמה אמי אימי"))
+"""Her father, her brother, her mother, my mother; or a first name."""
 _FLOATING: Final = ("previous ", "last ", "this ", "day ")
 
 
@@ -44,7 +55,7 @@ def read_hebrew(text: str) -> Form:
     items = _drop_owner(_drop_pronoun(items))
     links = _has_links(items)
     verbs = [item for item in items if _is_finite(item)]
-    items = move_adjunct(items, tells=any(v[1].startswith(_SAYING) for v in verbs), links=links)
+    items = move_adjunct(items, tells=not _has_one_time(items), links=links)
     return Form("he", tuple(_bare_start(items if links else _verb_first(items, verbs))))
 
 
@@ -106,6 +117,9 @@ def _add_prefix(prefix: str, items: list[Item]) -> None:
 def _read_mention(words: Sequence[Word], at: int, items: list[Item]) -> int:
     mention = read_mention(words, at)
     fact = str(mention.fact)
+    if mention.kind == "person" and mention.words[0].text[len(mention.prefix) :] in _ALSO_NAMES:
+        items.append(("name", mention.words[0].text))
+        return 1
     floats = mention.kind == "date" or fact.startswith(_FLOATING)
     if mention.kind in {"date", "span"} and floats:
         split = items[-1:] == [("word", "ב")]
@@ -115,6 +129,8 @@ def _read_mention(words: Sequence[Word], at: int, items: list[Item]) -> int:
             items.append(("adjunct", fact))
             return len(mention.words)
     _add_prefix(mention.prefix, items)
+    if mention.kind == "person" and mention.prefix.endswith("ה") and not _is_owned(words, at):
+        items.append(("prefix", "ה"))
     if mention.kind == "person":
         role, _, owner = fact.rpartition(" ")
         if owner in {"he", "she", "i"}:
@@ -122,6 +138,11 @@ def _read_mention(words: Sequence[Word], at: int, items: list[Item]) -> int:
             return len(mention.words)
     items.append((mention.kind, fact))
     return len(mention.words)
+
+
+def _is_owned(words: Sequence[Word], at: int) -> bool:
+    """Tell `הרופא שלה`, where `ה` says nothing, from `הרופא`, who need not be any other."""
+    return any(word.text.startswith("של") for word in words[at + 1 : at + 3])
 
 
 def _is_finite(item: Item) -> bool:
@@ -172,6 +193,18 @@ def _has_links(items: Sequence[Item]) -> bool:
         or (kind == "prefix" and fact in {"ש", "ו", "כ"})
         for kind, fact in items
     )
+
+
+def _has_one_time(items: Sequence[Item]) -> bool:
+    """Tell `איך ישנה` from `ביקשה להפסיק`, where a time may be of either verb.
+
+    A word that no table knows may be a verb.
+    """
+    verbs = [fact for kind, fact in items if kind == "verb"]
+    others = [item for item in items if item[0] in _LOOSE and item not in _ASKING]
+    if len(verbs) > 1 or len(others) > 1:
+        return False
+    return not verbs or verbs[0].startswith(_OF_ONE_TIME)
 
 
 def _verb_first(items: list[Item], verbs: Sequence[Item]) -> list[Item]:
