@@ -67,9 +67,15 @@ _TURNS: Final = re.compile(
 _ANSWERS_NO: Final = frozenset(
     listed("no none nil never denies denied absent negative אין ללא שולל שוללת שלילי")
 )
+_TELLS: Final = frozenset(
+    listed(
+        "says said reports reported states stated mentions mentioned אומרת אומר אמרה אמר מספרת מספר"
+    )
+)
+"""Behind these somebody else may be spoken of: `says her sister drinks`."""
 _SUBJECTS: Final = frozenset(listed("he she it they i הוא היא הם הן אני"))
 _OF_PERSONS: Final = frozenset(
-    listed("own late older younger elder eldest youngest oldest former biological only both")
+    listed("the own late older younger elder eldest youngest oldest former biological only both")
 )
 _OBLIQUE: Final = frozenset(
     listed("with by to for at from about of because against than את עם של על אל")
@@ -314,6 +320,7 @@ class _Subjects:
         role = str(mention.fact).removesuffix(" he").removesuffix(" she").removesuffix(" i")
         is_relative = role.split()[0] != CLIENT and role not in _CLINICIANS
         may_begin = self._clause_open or (place > 0 and words[place - 1].text in {"and", ","})
+        may_begin = may_begin or words[place].text[:1] == "ש"
         if may_begin and not self._stands_behind(words, place):
             self.now = role if is_relative else CLIENT
             self._clause_open = False
@@ -333,7 +340,7 @@ class _Subjects:
             return
         if text == ";":
             self.now = CLIENT
-        if text in _OPENS_CLAUSE or text in {";", ":", ".", ","}:
+        if text in _OPENS_CLAUSE | _TELLS or text in {";", ":", ".", ","}:
             self._clause_open = True
         elif is_name(words[place], self._names) and self._clause_open:
             self.now = CLIENT

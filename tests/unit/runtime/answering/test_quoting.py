@@ -113,3 +113,7 @@ class TestIsBacked:
 
     def test_between_languages_words_cannot_tell(self) -> None:
         assert is_backed("היא ישנה היטב", "Sleeps well")
+
+
+def test_a_long_word_without_marks_takes_no_time_by_its_square() -> None:
+    assert quotations("וה" * 200_000) == []

@@ -215,6 +215,12 @@ def test_hardly_any_labelled_faithful_sentence_is_removed_or_marked(
     assert verdicts.count("supported") >= len(faithful) - 7
 
 
+def test_no_more_facts_of_a_sentence_are_read_than_stand_in_one_that_is_written(
+    judge: Callable[..., Verdict],
+) -> None:
+    assert judge("1 " * 250, "1 " * 250 + ".") == "doubtful"
+
+
 @pytest.mark.parametrize(
     ("sentence", "passage"),
     [
@@ -287,6 +293,9 @@ def test_a_faithful_rewording_is_not_removed(
         ("נועה לוקחת ליתיום.", "אמה לוקחת ליתיום."),
         ("לנועה יש סוכרת.", "לאמה יש סוכרת."),
         ("Noa told Dana that she drinks alcohol.", "Her sister Dana drinks alcohol."),
+        ("Noa has diabetes.", "The mother of Noa has diabetes."),
+        ("Noa drinks alcohol.", "Noa says her sister drinks alcohol."),
+        ("נועה נוטלת ליתיום.", "נועה סיפרה שאמה נוטלת ליתיום."),
     ],
 )
 def test_what_is_said_of_a_relative_is_not_the_clients_for_being_told_by_name(
