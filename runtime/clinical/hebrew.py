@@ -1,7 +1,8 @@
 """A Hebrew question in one form for all the wordings that surely ask the same.
 
 A word keeps its place and its inflection, and so its gender, unless a table says that another means
-the same. What is written onto a known word becomes items of its own; `ה` says nothing there.
+the same. What is written onto a known word becomes items of its own; `ה` does too, but
+before whose it is: `המשפחה שלה` is `משפחתה`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _NO_LINKS: Final = frozenset(
     )
 )
 _LOOSE: Final = frozenset(("word", "name", "medication", "prefix"))
-_ASKING: Final = frozenset(
+_ASKING: Final = frozenset((("prefix", "ה"),)) | frozenset(
     ("word", fact)
     for fact in (*_OPENING, "what", "who", "how many", *listed("שעות את היה הייתה לא"))
 )
@@ -82,6 +83,9 @@ def _read_at(words: Sequence[Word], at: int, items: list[Item]) -> int:
     phrase = lexicon("questions.he").find(words, at)
     if phrase is not None:
         _add_phrase(phrase.meaning, phrase.prefix, items)
+        is_noun = items[-1:] == [("word", phrase.meaning)]
+        if is_noun and phrase.prefix.endswith("ה") and not _is_owned(words, at):
+            items.insert(-1, ("prefix", "ה"))
         return phrase.length
     return _read_mention(words, at, items)
 

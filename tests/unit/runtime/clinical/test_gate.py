@@ -199,9 +199,11 @@ def test_a_word_of_two_meanings_has_no_other_for_it(asked: str, remembered: str)
         ("מה אמר אחיה?", "מה אמר אח שלה?"),
         ("מה אמרה אמה?", "מה אמרה אמא שלה?"),
         ("מי רופא?", "מי הרופא?"),
+        ("האם זו אבחנה?", "האם זו האבחנה?"),
+        ("האם התרופה עוזרת?", "האם תרופה עוזרת?"),
     ],
 )
-def test_a_hebrew_relative_that_is_a_first_name_too_is_no_other_wording(
+def test_a_hebrew_first_name_is_no_relative_and_the_article_is_kept(
     asked: str, remembered: str
 ) -> None:
     assert not asks_the_same(asked, remembered)
