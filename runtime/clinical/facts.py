@@ -1,6 +1,6 @@
 """What a clinical text claims, in a form that can be compared across wordings and languages.
 
-The cache's gate compares two questions by it; the support check, an answer with its passage.
+The local chat model asks it which medications a question and a sentence name.
 """
 
 from __future__ import annotations
