@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from runtime.messages import Language, Turn
 
-_REVISION: Final = 3
+_REVISION: Final = 4
 """Goes up where the same prompt is made something else of: by the checks of what a model wrote."""
 
 TEMPERATURE: Final = 0.1
