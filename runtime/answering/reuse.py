@@ -131,7 +131,7 @@ class Reuse:
     ) -> bool:
         """Say whether no write has ended the stale answer since the question began.
 
-        Minutes may lie between: every provider has been tried.
+        More than a minute may lie between: every provider has been tried.
         """
         if recalled.stale is None:
             return False
