@@ -48,6 +48,11 @@ def _require_folder(output: Path | None) -> Path | None:
     return output
 
 
+def _to_file(meaning: str) -> Any:  # noqa: ANN401 - typer's own
+    """Return the option of a file to write to."""
+    return typer.Option(dir_okay=False, writable=True, callback=_require_folder, help=meaning)
+
+
 app = typer.Typer(
     cls=_Commands,
     help="Answers questions about a practice's own records, with citations.",
@@ -320,15 +325,7 @@ def evaluate_retrieval(
         Path,
         typer.Option(exists=True, file_okay=False, help="The folder of the labelled questions."),
     ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            dir_okay=False,
-            writable=True,
-            callback=_require_folder,
-            help="Write the report there instead.",
-        ),
-    ] = None,
+    output: Annotated[Path | None, _to_file("Write the report there instead.")] = None,
 ) -> None:
     """Say how well the records that questions are about are found; prints a JSON report.
 
@@ -353,15 +350,7 @@ def write_benchmark_records(
         Path,
         typer.Option(exists=True, file_okay=False, help="The folder of a benchmark as BEIR's."),
     ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            dir_okay=False,
-            writable=True,
-            callback=_require_folder,
-            help="Write them there instead.",
-        ),
-    ] = None,
+    output: Annotated[Path | None, _to_file("Write them there instead.")] = None,
 ) -> None:
     """Turn a public benchmark's documents into JSON Lines for `import`, to score it afterwards."""
     from deployments.commands import evaluating  # noqa: PLC0415
@@ -385,15 +374,7 @@ def evaluate_cache(
             exists=True, file_okay=False, help="The folder of pairs.jsonl; ours without it."
         ),
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            dir_okay=False,
-            writable=True,
-            callback=_require_folder,
-            help="Write the report there instead.",
-        ),
-    ] = None,
+    output: Annotated[Path | None, _to_file("Write the report there instead.")] = None,
 ) -> None:
     """Say which questions the semantic cache would take for one; prints a JSON report.
 
