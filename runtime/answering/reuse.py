@@ -138,14 +138,15 @@ class Reuse:
         try:
             async with asyncio.timeout(KEEPING_TIMEOUT_S):
                 known = await self._cache.recall(asked.workspace_id, recalled.key)
-                ids = set() if known.remembered is None else {known.remembered.id}
-                if embedded is not None and embedded.vector.any():
-                    alike = await self._recall_alike(asked, embedded, recalled)
-                    ids |= {each.id for each in alike}
+                if known.remembered is not None and known.remembered.id == recalled.stale.id:
+                    return True
+                if embedded is None:
+                    return False
+                alike = await self._recall_alike(asked, embedded, recalled)
         except (DatabaseError, TimeoutError) as error:
             _log_failure(error)
             return False
-        return recalled.stale.id in ids
+        return recalled.stale.id in {each.id for each in alike}
 
     async def serve(self, asked: Asked, remembered: RememberedAnswer) -> Answer:
         """Return the answer as this question's, and note that it served."""
