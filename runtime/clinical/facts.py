@@ -67,6 +67,11 @@ class Facts:
     changes: frozenset[str] = frozenset()
 
 
+def find_medications(text: str) -> frozenset[str]:
+    """Return the generic names of the medications that a text names, in either script."""
+    return frozenset(_generics(read(text)))
+
+
 def read_facts(text: str) -> Facts:
     """Return what a text of one or a few sentences claims."""
     mentions = read(text)

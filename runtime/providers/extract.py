@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from runtime.clinical.facts import read_facts
+from runtime.clinical.facts import find_medications
 from runtime.messages import ChatDocument
 from runtime.sentences import sentences
 from runtime.splitting import estimate_tokens
@@ -172,7 +172,7 @@ def _matter_of(question: str) -> Callable[[str], bool]:
     if _SUICIDE.search(question):
         return lambda text: _SUICIDE.search(text) is not None
     if _ASKS_FOR_MEDICATION.search(question):
-        return lambda text: bool(read_facts(text).medications)
+        return lambda text: bool(find_medications(text))
     return lambda _: False
 
 
