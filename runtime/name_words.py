@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
-from runtime.transliteration import list_spellings
+from runtime.transliteration import FINAL_LETTERS, list_spellings
 
 _TOKEN: Final = re.compile(r"[^\W\d_]+(?:['’‘׳\"״”`\u00b4][^\W\d_]+)*")
 """O'Neill and Maya's are one token, Ben-Ari is two."""
-_LEFT_OUT: Final = re.compile(r"['’‘׳\"״”`\u00b4]")
+LEFT_OUT: Final = re.compile(r"['’‘׳\"״”`\u00b4]")
+"""Quotes and apostrophes, which a name is written with or without."""
 _POSSESSIVE: Final = re.compile(r"['’‘][sS]$")
-_FINAL_LETTERS: Final = str.maketrans("ךםןףץ", "כמנפצ")
 _HEBREW_PREFIX: Final = re.compile(r"ו?(?:כש|ש)?[לבמ]?")
 """And, that or when, to or in or from: in this order. No name has an article."""
 _TITLES: Final = frozenset(
@@ -49,6 +49,11 @@ class AskedWord:
     possessive: bool = False
     heard: tuple[str, ...] = ()
 
+    @property
+    def lookups(self) -> tuple[str, ...]:
+        """All that it is looked up as among the words of clients' names, in either script."""
+        return self.words + self.heard
+
 
 def list_name_words(name: str) -> tuple[str, ...]:
     """Return the different words of a name in order, without titles; "Levi, Maya" is turned."""
@@ -71,10 +76,10 @@ def list_asked_words(question: str) -> list[AskedWord]:
 @lru_cache(maxsize=32_768)
 def normalise(token: str) -> str:
     """Return a token as it is stored: no accent, point or quote, one case, no final letters."""
-    bare = _LEFT_OUT.sub("", token).casefold()
+    bare = LEFT_OUT.sub("", token).casefold()
     parts = unicodedata.normalize("NFKD", bare)
     letters = "".join(char for char in parts if not unicodedata.combining(char))
-    return unicodedata.normalize("NFKC", letters).translate(_FINAL_LETTERS)[:_LONGEST]
+    return unicodedata.normalize("NFKC", letters).translate(FINAL_LETTERS)[:_LONGEST]
 
 
 def is_hebrew(token: str) -> bool:

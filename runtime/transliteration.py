@@ -143,7 +143,8 @@ _RULES: Final = (
 _LOOSELY: Final = {"c": "קכסצ", "ch": "חכקצש", "g": "גז", "j": "גיז", "k": "קכח", "h": "החא"}
 """What is also heard for a consonant where two names are held against each other."""
 _VOWELS: Final = frozenset("aeiou")
-_FINAL_LETTERS: Final = str.maketrans("ךםןףץ", "כמנפצ")
+FINAL_LETTERS: Final = str.maketrans("ךםןףץ", "כמנפצ")
+"""To the form that a letter has within a word."""
 _ANY_VOWELS: Final = "[אהויע]*"
 
 
@@ -151,7 +152,7 @@ _ANY_VOWELS: Final = "[אהויע]*"
 def list_spellings(latin: str) -> tuple[str, ...]:
     """Return how a lower-case name may be written in Hebrew, as `name_words.py` has its words."""
     if latin in _UNUSUAL:
-        return tuple(_UNUSUAL[latin].translate(_FINAL_LETTERS).split())
+        return tuple(_UNUSUAL[latin].translate(FINAL_LETTERS).split())
     sounds = _split(latin)
     choices = [_choose(sounds, place) for place in range(len(sounds))]
     count = 1
@@ -166,7 +167,7 @@ def list_spellings(latin: str) -> tuple[str, ...]:
 @lru_cache(maxsize=4_096)
 def may_be_same(latin: str, hebrew: str) -> bool:
     """Say whether a lower-case Latin and a Hebrew name may be one: by consonants and last vowel."""
-    word = hebrew.translate(_FINAL_LETTERS)
+    word = hebrew.translate(FINAL_LETTERS)
     return word in list_spellings(latin) or _pattern_of(latin).fullmatch(word) is not None
 
 

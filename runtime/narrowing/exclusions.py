@@ -166,7 +166,7 @@ def _mark_names(question: str, meant: Sequence[NamedClient]) -> str:
     parts: list[str] = []
     end = 0
     for word in list_asked_words(question):
-        if names.isdisjoint(word.words + word.heard):
+        if names.isdisjoint(word.lookups):
             continue
         joined = next((size for size in range(5) if normalise(word.text[size:]) in names), 0)
         parts += [text[end : word.start], word.text[:joined], _MARK, "'s" * word.possessive]

@@ -60,7 +60,7 @@ def without_name(question: str, client_name: str) -> str:
     words = list_name_words(client_name)
     text, end, kept = prepare(question), 0, []
     for asked in list_asked_words(question):
-        if any(reading in words for reading in asked.words + asked.heard):
+        if any(reading in words for reading in asked.lookups):
             kept.append(text[end : asked.start])
             end = asked.end
     return "".join([*kept, text[end:]]).strip()

@@ -12,15 +12,15 @@ from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
-from runtime.clinical.facts import read_facts
+from runtime.clinical.facts import find_medications
 from runtime.first_names import HEBREW_NAMES, LATIN_NAMES, NAMES_OF_OTHER_MEANING
 from runtime.messages import ChatDocument, NamedClient
-from runtime.name_words import is_hebrew, list_asked_words, list_name_words, prepare
+from runtime.name_words import LEFT_OUT, is_hebrew, list_asked_words, list_name_words, prepare
 from runtime.narrowing.mentions import choose_meant
 from runtime.narrowing.ordinary_names import ORDINARY, OTHER_PERSONS, SURNAMES
 from runtime.narrowing.subjects import is_subject
 from runtime.sentences import sentences
-from runtime.transliteration import list_spellings, may_be_same
+from runtime.transliteration import FINAL_LETTERS, list_spellings, may_be_same
 
 _NAMED: Final = re.compile(
     r"\b(?i:is|was|are|were|does|did|do|has|had|have|can|could|will|would|should|about|of|for)"
@@ -34,8 +34,6 @@ _NOT_NAMES: Final = re.compile(
 )
 _HEBREW: Final = re.compile("[א-ת]")
 _HEBREW_WORD: Final = re.compile("[א-ת]{2,}")
-_QUOTES: Final = re.compile("['’‘׳\"״”`\u00b4]")
-_FINAL_LETTERS: Final = str.maketrans("ךםןףץ", "כמנפצ")
 _CAPITALISED: Final = re.compile(r"\b[A-Z][a-z]+\b")
 _JOINED: Final = re.compile("[ושהכבלמ]{0,3}")
 _SOMEBODY: Final = UUID(int=0)
@@ -67,9 +65,9 @@ def names_other_medication(question: str, documents: Sequence[ChatDocument]) -> 
     By their generic names, in either script. What is said of another drug would fit best, and be
     wrong. Of 1,169 labelled questions 16 name one; one of them would be declined wrongly.
     """
-    asked = read_facts(question).medications
+    asked = find_medications(question)
     return bool(asked) and not any(
-        asked & read_facts(document.text[start:end]).medications
+        asked & find_medications(document.text[start:end])
         for document in documents
         for start, end in sentences(document.text)
     )
@@ -150,7 +148,7 @@ def _words_of(text: str) -> frozenset[str]:
 
 @lru_cache(maxsize=256)
 def _plain(text: str) -> str:
-    return _QUOTES.sub("", prepare(text)).translate(_FINAL_LETTERS)
+    return LEFT_OUT.sub("", prepare(text)).translate(FINAL_LETTERS)
 
 
 @lru_cache(maxsize=256)

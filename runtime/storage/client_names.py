@@ -79,7 +79,7 @@ def asked_names(question: str) -> Mapping[str, int | None]:
 
     None is a word that notes are not searched by, since all of them have it.
     """
-    words = (word for asked in list_asked_words(question) for word in asked.words + asked.heard)
+    words = (word for asked in list_asked_words(question) for word in asked.lookups)
     return {word: _term_of(word) for word in words}
 
 

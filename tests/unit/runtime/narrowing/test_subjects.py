@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 import pytest
 
-from runtime.messages import NamedClient
-from runtime.name_words import list_asked_words, list_name_words
-from runtime.narrowing.mentions import choose_meant
+from tests.unit.runtime.narrowing.naming import lines, name_meant
 
 NAMES = """
     נועם אלקיים, שירה לוי, אביב כהן, טל ברק, גל דיין, רון שגב, חן מזרחי, אור כהן, תקווה חיים,
@@ -84,20 +80,8 @@ NOT_MEANT = """
 """
 
 
-def lines(text: str) -> list[str]:
-    return [line.strip() for line in text.strip().splitlines()]
-
-
 def ask(question: str) -> str:
-    names = [name.strip() for name in NAMES.split(",")]
-    asked = {reading for word in list_asked_words(question) for reading in word.words}
-    named = [
-        NamedClient(UUID(int=number), name)
-        for number, name in enumerate(names)
-        if asked & set(list_name_words(name))
-    ]
-    meant = choose_meant(question, named)
-    return " / ".join(client.name for client in named if client.id in meant)
+    return name_meant(question, [name.strip() for name in NAMES.split(",")])
 
 
 @pytest.mark.parametrize("line", lines(MEANT))
