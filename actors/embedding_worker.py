@@ -1,7 +1,7 @@
 """The actor that embeds what writes have queued, within seconds of the write.
 
 One for the cluster: it only waits, and what computes are the replicas of `embedding`. Its state is
-all in `embedding_jobs`, so a restart loses nothing. The work itself is `runtime/backfill.py`.
+all in `embedding_jobs`, so a restart loses nothing. The work is `runtime/embedding/backfill.py`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from actors.node import metrics_directory
 from runtime import assembly
-from runtime.backfill import EmbedRecords, drain
+from runtime.embedding.backfill import EmbedRecords, drain
 from runtime.logs import log_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runtime.embedding_spaces import EmbeddingSpaces
+    from runtime.embedding.spaces import EmbeddingSpaces
     from runtime.settings import Settings
     from runtime.storage.pool import Wake
 

@@ -19,7 +19,7 @@ from runtime.resilience import circuit_messages, limit_board
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runtime.embedding_spaces import EmbeddingSpaces
+    from runtime.embedding.spaces import EmbeddingSpaces
     from runtime.messages import CircuitState
     from runtime.resilience.circuit_messages import Snapshot
     from runtime.settings import Settings

@@ -28,11 +28,11 @@ from uuid import UUID
 
 import httpx
 
-from runtime.access import make_token
+from runtime.access.credentials import make_token
+from runtime.access.demo_secret import signing_secret
 from runtime.clock import SystemClock
-from runtime.demo_secret import signing_secret
 from runtime.errors import RetrievalError
-from runtime.evaluation import (
+from runtime.evaluation.retrieval import (
     LabelledQuestion,
     Outcome,
     Practice,

@@ -27,13 +27,13 @@ from typing import Final
 from uuid import UUID
 
 from runtime import assembly, provider_assembly
-from runtime.answering.language import detect
 from runtime.answering.prompting import write_request
 from runtime.answering.retrieve import retrieve
 from runtime.answering.support import Evidence
 from runtime.clock import SystemClock
+from runtime.language.detection import detect
 from runtime.messages import ChatRequest, Passage, Question, RecordKey, SearchScope
-from runtime.metrics import NoMetrics
+from runtime.metrics.recording import NoMetrics
 from runtime.phrases import NOT_IN_RECORDS
 from runtime.ports import ChatModel, Embedder, PassageStore
 from runtime.providers.local import ExtractiveChatModel

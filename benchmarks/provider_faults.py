@@ -269,7 +269,7 @@ def _serving() -> Iterator[str]:
 
 
 def _stock(url: str, simulator: SimulatorAdmin) -> Bench:
-    from runtime.access import make_token  # noqa: PLC0415
+    from runtime.access.credentials import make_token  # noqa: PLC0415
     from runtime.clock import SystemClock  # noqa: PLC0415
     from runtime.messages import SCOPES  # noqa: PLC0415
     from runtime.settings import load_secrets  # noqa: PLC0415

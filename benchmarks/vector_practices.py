@@ -18,7 +18,7 @@ from uuid import UUID
 
 import numpy as np
 
-from runtime.evaluation import read_questions
+from runtime.evaluation.retrieval import read_questions
 from runtime.ingest import BadLine, SessionLine, read_records
 from runtime.messages import FIELDS, EmbeddingModel, Matrix, RecordType
 from runtime.providers.local import MODEL, LocalEmbedder

@@ -37,7 +37,7 @@ from deployments.schemas import (
 )
 from deployments.streaming import DOCUMENTED, EventStream, open_stream, wants_stream
 from deployments.workspace_schemas import FlushedBody, SettingsBody, SettingsPatch
-from runtime.access import require
+from runtime.access.credentials import require
 from runtime.messages import Caller
 from runtime.services import OpenServices, Services
 from runtime.telemetry import CacheEvicted, request_id

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from uuid import UUID
 
-    from runtime.embedding_run import Done
+    from runtime.embedding.run import Done
     from runtime.settings import Settings
 
 CONNECT_TIMEOUT_S: Final = 2.0

@@ -335,7 +335,7 @@ def evaluate_retrieval(
     import asyncio  # noqa: PLC0415
 
     from deployments.commands import evaluating  # noqa: PLC0415
-    from runtime.evaluation import render_json  # noqa: PLC0415
+    from runtime.evaluation.retrieval import render_json  # noqa: PLC0415
     from runtime.settings import load  # noqa: PLC0415
 
     settings, _ = load()

@@ -16,7 +16,7 @@ from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 
 from deployments.field_errors import refuse_field
-from runtime.access import require
+from runtime.access.credentials import require
 from runtime.errors import DeadlineExceeded
 from runtime.messages import Caller, Scope
 from runtime.resilience.deadline import held_for

@@ -23,7 +23,7 @@ import psutil
 from deployments.commands.migrating import bring_up_to_date
 from deployments.ingress import set_environment
 from runtime import assembly
-from runtime.demo_secret import signing_secret
+from runtime.access.demo_secret import signing_secret
 from runtime.errors import ConfigurationError
 from runtime.settings import export, require_credentials
 from runtime.storage.migrate import find_pending

@@ -10,8 +10,8 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 from deployments.problems import kind_of
-from runtime.answering.language import detect
 from runtime.errors import DeadlineExceeded, Overloaded
+from runtime.language.detection import detect
 from runtime.messages import Answer, AnswerEvent, Question
 from runtime.resilience.deadline import held_for, held_until
 from runtime.services import Services

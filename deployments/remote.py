@@ -15,7 +15,7 @@ from ray import serve
 
 from actors.boundary import call, stream
 from runtime import provider_assembly
-from runtime.embedding_spaces import EmbeddingSpaces
+from runtime.embedding.spaces import EmbeddingSpaces
 from runtime.messages import Embedded
 from runtime.telemetry import request_id
 

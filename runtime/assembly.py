@@ -10,15 +10,15 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from runtime.access import Access
+from runtime.access.credentials import Access
 from runtime.answering.answer import AnswerQuestion
 from runtime.answering.chat_chain import ChatChain
 from runtime.answering.context import ContextBudget
 from runtime.answering.reuse import CachePolicy, Reuse
 from runtime.answering.search import Search
-from runtime.backfill import EmbedRecords
 from runtime.clock import SystemClock
-from runtime.embedding_run import EmbeddingRun
+from runtime.embedding.backfill import EmbedRecords
+from runtime.embedding.run import EmbeddingRun
 from runtime.health import (
     RETIRING,
     ChatProbe,
@@ -29,7 +29,7 @@ from runtime.health import (
     RerankerProbe,
 )
 from runtime.logs import configure_logging, log_sink
-from runtime.metrics import open_metrics
+from runtime.metrics.recording import open_metrics
 from runtime.providers import local
 from runtime.services import Services
 from runtime.settings import load_secrets
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
-    from runtime.embedding_spaces import EmbeddingSpaces
+    from runtime.embedding.spaces import EmbeddingSpaces
     from runtime.health import Probe, State
     from runtime.ports import ChatModel, Reranker
     from runtime.settings import Secrets, Settings

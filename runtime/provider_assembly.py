@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
 from runtime.clock import SystemClock
-from runtime.coalescing import CoalescingEmbedder
-from runtime.embedding_spaces import EmbeddingSpaces
+from runtime.embedding.coalescing import CoalescingEmbedder
+from runtime.embedding.spaces import EmbeddingSpaces
 from runtime.errors import ConfigurationError
 from runtime.measured import MeasuredChat, MeasuredEmbedder, MeasuredReranker
 from runtime.provider_settings import circuit

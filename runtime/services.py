@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 from uuid import UUID
 
-from runtime.access import Access
+from runtime.access.credentials import Access
 from runtime.health import HealthReport
 from runtime.messages import Answer, AnswerEvent, Question
 from runtime.ports import AnswerCache, Clock, RecordStore, WorkspaceSettingsStore

@@ -1,7 +1,7 @@
 """How a field is cut into passages: the units that are embedded, found and cited.
 
-`backfill.py` calls `cut`, in several processes that must cut alike: the rule depends on the text
-alone, never on a provider. Sentence ends themselves are found in `sentences.py`.
+`embedding/backfill.py` calls `cut`, in several processes that must cut alike: the rule depends on
+the text alone, never on a provider. Sentence ends themselves are found in `sentences.py`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
+from runtime.language.sentences import sentences
 from runtime.messages import Span
-from runtime.sentences import sentences
 
 PASSAGE_TOKENS: Final = 120
 """Source: measured: the local model takes 0.16 s for this and 1 s for four times as much.

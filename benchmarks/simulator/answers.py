@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Final
 
 from benchmarks.simulator.calls import ChatCall, Reply, RerankCall, estimate_tokens
-from runtime.sentences import sentences
+from runtime.language.sentences import sentences
 
 WITHOUT_RECORDS: Final = "The simulator answers from records, and this prompt holds none."
 MOST_SENTENCES: Final = 3

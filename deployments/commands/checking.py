@@ -21,7 +21,7 @@ from runtime import assembly, provider_assembly
 from runtime.clock import SystemClock
 from runtime.errors import AIAgentError, ConfigurationError
 from runtime.health import RETIRING, ChatProbe, EmbedderProbe, HealthCheck, Probe, RerankerProbe
-from runtime.metrics import NoMetrics
+from runtime.metrics.recording import NoMetrics
 from runtime.settings import Secrets, Settings, find_unknown, load
 from runtime.storage.migrate import find_pending
 from runtime.storage.workspace_models import WorkspaceModels

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import typer
 
-from runtime.access import MAX_SUBJECT_CHARACTERS, claimed_workspace, make_token
+from runtime.access.credentials import MAX_SUBJECT_CHARACTERS, claimed_workspace, make_token
+from runtime.access.demo_secret import signing_secret
 from runtime.clock import SystemClock
-from runtime.demo_secret import signing_secret
 from runtime.errors import ConfigurationError
 from runtime.messages import SCOPES, Scope
 from runtime.settings import Secrets, Settings, load

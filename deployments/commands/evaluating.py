@@ -13,18 +13,19 @@ from rich.console import Console
 
 from deployments.commands.failure import CommandFailed
 from deployments.commands.loading import record_progress
-from runtime import assembly, benchmark_layout, provider_assembly
+from runtime import assembly, provider_assembly
 from runtime.answering.fusion import fuse
-from runtime.answering.language import detect
 from runtime.answering.retrieve import FIELDS_SEARCHED, PARTS_SEARCHED
-from runtime.evaluation import (
+from runtime.evaluation import benchmark_layout
+from runtime.evaluation.retrieval import (
     LabelledQuestion,
     RetrievalReport,
     compare_methods,
     read_questions,
 )
+from runtime.language.detection import detect
 from runtime.messages import Passage, RecordKey, SearchScope
-from runtime.metrics import NoMetrics
+from runtime.metrics.recording import NoMetrics
 from runtime.ports import Embedder, PassageStore
 from runtime.settings import Settings
 from runtime.storage.passages import PostgresPassageStore

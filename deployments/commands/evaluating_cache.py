@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from deployments.commands.failure import CommandFailed
 from deployments.commands.loading import record_progress
 from runtime import provider_assembly
-from runtime.cache_evaluation import CacheReport, judge, read_pairs, summarize_pairs
 from runtime.calibration import calibrate
-from runtime.metrics import NoMetrics
+from runtime.evaluation.cache import CacheReport, judge, read_pairs, summarize_pairs
+from runtime.metrics.recording import NoMetrics
 
 if TYPE_CHECKING:
     import numpy as np

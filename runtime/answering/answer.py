@@ -15,11 +15,11 @@ from runtime.answering.checking import split_answer
 from runtime.answering.degraded import CACHE_UNAVAILABLE, STALE_ANSWER
 from runtime.answering.flights import Flights
 from runtime.answering.guard import guard
-from runtime.answering.language import detect
 from runtime.answering.search import Asked
 from runtime.answering.stages import Stages
 from runtime.answering.synthesize import WritingTask, Written
 from runtime.answering.write import NobodyWrote, Writer
+from runtime.language.detection import detect
 from runtime.messages import Answer, AnswerStarted, CitationReady, SentenceReady, TokenUsage
 from runtime.telemetry import AnsweredDegraded
 

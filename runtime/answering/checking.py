@@ -17,8 +17,8 @@ from runtime.answering.quoting import (
     quotations,
     stands_in,
 )
+from runtime.language.sentences import sentences
 from runtime.phrases import NOT_IN_RECORDS
-from runtime.sentences import sentences
 
 if TYPE_CHECKING:
     from runtime.answering.support import Evidence

@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from runtime.answering.language import detect
-from runtime.stems import list_stems
+from runtime.language.detection import detect
+from runtime.language.stems import list_stems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

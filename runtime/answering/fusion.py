@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from runtime.answering.language import detect
+from runtime.language.detection import detect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -9,8 +9,8 @@ import re
 import unicodedata
 from typing import Final
 
-from runtime.answering.language import detect
-from runtime.sentences import sentences
+from runtime.language.detection import detect
+from runtime.language.sentences import sentences
 
 _INNER_MARK: Final = re.compile('(?<![א-ת])([א-ת]+)["״“”](?=([א-ת]+))')
 """Begun at a word's first letter only: begun at each, a long word took time by its square."""

@@ -12,7 +12,7 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from runtime.sentences import sentences
+from runtime.language.sentences import sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,7 +18,7 @@ from runtime.answering.prompting import PROMPT_VERSION
 from runtime.answering.standalone import STANDALONE_VERSION
 from runtime.clinical.gate import asks_the_same
 from runtime.clinical.wording import normalize_question
-from runtime.embedding_spaces import UNKNOWN
+from runtime.embedding.spaces import UNKNOWN
 from runtime.errors import DatabaseError
 from runtime.logs import log
 from runtime.messages import AnswerToKeep, CacheKey

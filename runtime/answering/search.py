@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from runtime.answering.chat_chain import ChatChain
     from runtime.answering.stages import Stages
-    from runtime.embedding_spaces import EmbeddingSpaces
+    from runtime.embedding.spaces import EmbeddingSpaces
     from runtime.messages import (
         EmbeddingModel,
         Language,

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Final
 from runtime.answering.degraded import DONE_WITHOUT
 from runtime.answering.dependence import MOST_CHARACTERS, rule
 from runtime.answering.guard import clean, find_injection
-from runtime.answering.language import detect
 from runtime.answering.time_shares import to_tell
+from runtime.language.detection import detect
+from runtime.language.stems import stems_of
 from runtime.messages import ChatMessage, ChatRequest
-from runtime.stems import stems_of
 
 if TYPE_CHECKING:
     from runtime.messages import Language, Question

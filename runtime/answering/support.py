@@ -19,7 +19,7 @@ from runtime.clinical.claims import CLIENT, Claim, Reading, Value, read_claims
 from runtime.clinical.dates import MONTHS, CalendarDate
 from runtime.clinical.quantities import Dose
 from runtime.clinical.words import listed
-from runtime.sentences import sentences
+from runtime.language.sentences import sentences
 
 if TYPE_CHECKING:
     from datetime import date

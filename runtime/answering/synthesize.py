@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 from runtime.answering.checking import check_sentence
 from runtime.answering.guard import clean
-from runtime.answering.language import detect
 from runtime.answering.prompting import write_request
 from runtime.answering.quoting import best_sentence
 from runtime.answering.sentence_stream import SentenceStream
 from runtime.answering.support import Evidence
 from runtime.answering.time_shares import to_tell, used_up
 from runtime.errors import ChatError
+from runtime.language.detection import detect
 from runtime.messages import (
     AnswerSpan,
     ChatReply,

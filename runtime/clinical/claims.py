@@ -19,8 +19,8 @@ from runtime.clinical.numbers import read_number
 from runtime.clinical.quantities import Dose
 from runtime.clinical.reading import Mention, read
 from runtime.clinical.words import Word, listed
-from runtime.sentences import sentences
-from runtime.stems import list_stems
+from runtime.language.sentences import sentences
+from runtime.language.stems import list_stems
 
 Value: TypeAlias = str | CalendarDate | Dose
 

@@ -16,7 +16,7 @@ from runtime.clinical.negation import negated_places
 from runtime.clinical.quantities import Dose
 from runtime.clinical.reading import Mention, read
 from runtime.clinical.words import Word, listed
-from runtime.stems import stems_of
+from runtime.language.stems import stems_of
 
 _PRONOUNS: Final = {
     **dict.fromkeys(listed("he him his himself הוא אותו שלו"), "he"),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from runtime.answering.language import detect
 from runtime.clinical.english import read_english
 from runtime.clinical.forms import Form
 from runtime.clinical.hebrew import read_hebrew
 from runtime.clinical.wording import normalize_question
+from runtime.language.detection import detect
 
 
 def asks_the_same(asked: str, remembered: str) -> bool:

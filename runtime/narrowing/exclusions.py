@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from runtime.name_words import list_asked_words, list_name_words, normalise, prepare
+from runtime.language.name_words import list_asked_words, list_name_words, normalise, prepare
 from runtime.narrowing.time_words import plain
 
 if TYPE_CHECKING:

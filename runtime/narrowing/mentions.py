@@ -12,7 +12,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from runtime.name_words import AskedWord, is_hebrew, list_asked_words, list_name_words, prepare
+from runtime.language.name_words import (
+    AskedWord,
+    is_hebrew,
+    list_asked_words,
+    list_name_words,
+    prepare,
+)
 from runtime.narrowing.heard_names import is_person
 from runtime.narrowing.ordinary_names import (
     CALENDAR,

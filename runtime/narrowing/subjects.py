@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from runtime.name_words import normalise
+from runtime.language.name_words import normalise
 
 
 def _words(text: str) -> frozenset[str]:

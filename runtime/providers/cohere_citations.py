@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from runtime.sentences import sentences
+from runtime.language.sentences import sentences
 
 _MARKER: Final = re.compile(r"\[[\d\s,]{1,20}\]")
 _TRAILING: Final = re.compile(r"(?:\s*\[[\d\s,]{1,20}\])+")

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from runtime.clinical.facts import find_medications
+from runtime.language.sentences import sentences
+from runtime.language.stems import stems_of
 from runtime.messages import ChatDocument
-from runtime.sentences import sentences
 from runtime.splitting import estimate_tokens
-from runtime.stems import stems_of
 
 SHORTLIST_TOKENS: Final = 350
 """What is embedded for one question: 0.4 s, at 1.05 ms a token on one core (0.5 s at 450 would only

@@ -10,10 +10,10 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from runtime.language.name_words import list_asked_words, list_name_words, prepare
+from runtime.language.stems import stems_of
 from runtime.messages import ChatDocument
-from runtime.name_words import list_asked_words, list_name_words, prepare
 from runtime.providers.extract import MOST_SENTENCES, Sentence, split
-from runtime.stems import stems_of
 
 _ASKS_FOR_NOW: Final = re.compile(
     r"\b(?:now|current(?:ly)?|today|at present|these days|latest|most recent(?:ly)?|lately)\b"

@@ -15,6 +15,7 @@ from typing import Final, Literal
 import numpy as np
 
 from runtime.errors import AIAgentError, Operation, ProviderTimeout
+from runtime.language.sentences import sentences
 from runtime.messages import (
     ChatEvent,
     ChatReply,
@@ -27,7 +28,6 @@ from runtime.messages import (
     Vector,
 )
 from runtime.phrases import NOT_IN_RECORDS
-from runtime.sentences import sentences
 from runtime.splitting import estimate_tokens
 
 NOT_RECORDED: Final = "The patient reports sleeping on the moon"

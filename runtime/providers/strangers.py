@@ -13,14 +13,20 @@ from typing import Final
 from uuid import UUID
 
 from runtime.clinical.facts import find_medications
-from runtime.first_names import HEBREW_NAMES, LATIN_NAMES, NAMES_OF_OTHER_MEANING
+from runtime.language.first_names import HEBREW_NAMES, LATIN_NAMES, NAMES_OF_OTHER_MEANING
+from runtime.language.name_words import (
+    LEFT_OUT,
+    is_hebrew,
+    list_asked_words,
+    list_name_words,
+    prepare,
+)
+from runtime.language.sentences import sentences
+from runtime.language.transliteration import FINAL_LETTERS, list_spellings, may_be_same
 from runtime.messages import ChatDocument, NamedClient
-from runtime.name_words import LEFT_OUT, is_hebrew, list_asked_words, list_name_words, prepare
 from runtime.narrowing.mentions import choose_meant
 from runtime.narrowing.ordinary_names import ORDINARY, OTHER_PERSONS, SURNAMES
 from runtime.narrowing.subjects import is_subject
-from runtime.sentences import sentences
-from runtime.transliteration import FINAL_LETTERS, list_spellings, may_be_same
 
 _NAMED: Final = re.compile(
     r"\b(?i:is|was|are|were|does|did|do|has|had|have|can|could|will|would|should|about|of|for)"

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
+from runtime.language.name_words import list_asked_words, list_name_words
 from runtime.messages import Client, NamedClient, SearchScope, SessionDates
-from runtime.name_words import list_asked_words, list_name_words
 from runtime.storage.pool import Connection, Database
 from runtime.storage.queries import QUERIES
 from runtime.storage.terms import list_terms

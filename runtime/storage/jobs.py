@@ -1,6 +1,7 @@
 """The queue of records to embed: what waits, and taking it so that no two workers take the same.
 
-Called by `backfill.py`, which decides what to do with a claim. Rows are put in by `records.py`.
+Called by `embedding/backfill.py`, which decides what to do with a claim. Rows are put in by
+`records.py`.
 
 A claim is a transaction that stays open while its records are embedded. Its locks end with its
 connection, so what a killed worker had taken is free at once, and neither leases nor heartbeats

@@ -1,6 +1,6 @@
 """API keys of a workspace: made and revoked by the command line, looked up by the HTTP layer.
 
-What a key looks like is `api_keys.py`'s business, what its scopes allow `access.py`'s.
+What a key looks like is `api_keys.py`'s business, what its scopes allow `credentials.py`'s.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from runtime.api_keys import digest_key, make_key
+from runtime.access.api_keys import digest_key, make_key
 from runtime.errors import RecordNotFound
 from runtime.messages import Caller
 from runtime.storage.pool import Database

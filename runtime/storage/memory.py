@@ -15,9 +15,10 @@ from uuid import UUID, uuid4
 
 import numpy as np
 
-from runtime.api_keys import digest_key, make_key
+from runtime.access.api_keys import digest_key, make_key
 from runtime.calibration import calibrate
 from runtime.errors import RecordNotFound
+from runtime.language.name_words import list_name_words
 from runtime.messages import (
     FIELDS,
     BatchStored,
@@ -34,7 +35,6 @@ from runtime.messages import (
     Span,
     Vector,
 )
-from runtime.name_words import list_name_words
 from runtime.storage.client_names import USUAL_CLIENTS, asked_names
 from runtime.storage.keys import ApiKey
 from runtime.storage.passages import require_dimensions

@@ -18,9 +18,9 @@ from itertools import islice
 from typing import Final
 from uuid import UUID
 
+from runtime.language.stems import list_sounds
 from runtime.messages import Passage, RecordKey, Span
 from runtime.splitting import cut
-from runtime.stems import list_sounds
 
 K1: Final = 1.2
 B: Final = 0.6

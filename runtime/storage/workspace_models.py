@@ -1,6 +1,6 @@
 """Which model each workspace is searched by, and how it comes to be another.
 
-`embedding_run.py` calls it for the command `backfill`. A workspace's first model it gets from its
+`embedding/run.py` calls it for the command `backfill`. A workspace's first model it gets from its
 first vectors (`jobs.py`).
 """
 

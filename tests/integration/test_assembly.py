@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from runtime import assembly, provider_assembly
-from runtime.embedding_spaces import EmbeddingSpaces
+from runtime.embedding.spaces import EmbeddingSpaces
 from runtime.errors import ConfigurationError, DatabaseUnavailable, ProviderRejected
 from runtime.health import ComponentHealth, ProcessProbe
 from runtime.messages import Client, Question

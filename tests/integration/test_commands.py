@@ -15,7 +15,7 @@ from deployments import cli
 from deployments.commands import checking
 from deployments.commands.checking import Finding
 from runtime import provider_assembly
-from runtime.embedding_spaces import EmbeddingSpaces
+from runtime.embedding.spaces import EmbeddingSpaces
 from runtime.errors import ProviderRejected
 from runtime.providers.fakes import FakeChatModel, FakeEmbedder
 from runtime.storage import embedded

@@ -18,8 +18,8 @@ import pytest
 
 from runtime import telemetry
 from runtime.logs import LOGGER_NAME
-from runtime.metric_files import NodeCollector
-from runtime.metrics import NoMetrics, open_metrics
+from runtime.metrics.files import NodeCollector
+from runtime.metrics.recording import NoMetrics, open_metrics
 from tests.ports import free_port
 
 # Imports prometheus_client first, as Ray may: its own storage is then chosen and not ours.
@@ -28,7 +28,7 @@ import sys
 import prometheus_client
 from pathlib import Path
 from runtime import telemetry
-from runtime.metrics import open_metrics
+from runtime.metrics.recording import open_metrics
 
 sink = open_metrics(Path(sys.argv[1]), host="127.0.0.1", port=int(sys.argv[2]))
 print("open", flush=True)

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import respx
 
-from runtime.evaluation import Practice, Quote, read_questions
+from runtime.evaluation.retrieval import Practice, Quote, read_questions
 from runtime.ingest import BadLine, ClientLine, RecordLine, SessionLine, read_records
 from runtime.messages import FIELDS, RecordType
 from runtime.workspaces import workspace_id_for

@@ -24,7 +24,7 @@ import yaml
 from pydantic import SecretStr
 
 from deployments.ingress import ENVIRONMENT
-from runtime.access import make_token
+from runtime.access.credentials import make_token
 from runtime.clock import SystemClock
 from runtime.messages import SCOPES, Scope
 from tests.integration.conftest import stop_server

@@ -19,10 +19,10 @@ import asyncpg
 import numpy as np
 import pytest
 
-from runtime.backfill import BATCH_RECORDS, EmbedRecords, drain
 from runtime.clock import ManualClock
-from runtime.embedding_attempt import MALFORMED_ATTEMPTS
-from runtime.embedding_spaces import EmbeddingSpaces
+from runtime.embedding.attempt import MALFORMED_ATTEMPTS
+from runtime.embedding.backfill import BATCH_RECORDS, EmbedRecords, drain
+from runtime.embedding.spaces import EmbeddingSpaces
 from runtime.errors import (
     ActorUnavailable,
     BadProviderResponse,
@@ -807,9 +807,9 @@ async def test_two_jobs_of_one_record_never_go_to_two_workers(
 
 KILLED = """
 import asyncio, sys
-from runtime.backfill import EmbedRecords
+from runtime.embedding.backfill import EmbedRecords
 from runtime.clock import ManualClock
-from runtime.embedding_spaces import EmbeddingSpaces
+from runtime.embedding.spaces import EmbeddingSpaces
 from runtime.providers.fakes import FakeEmbedder
 from runtime.storage.jobs import EmbeddingJobs
 from runtime.storage.pool import open_database

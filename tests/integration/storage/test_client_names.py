@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from runtime.language.name_words import list_name_words
 from runtime.messages import Client, SearchScope, Session, SessionDates
-from runtime.name_words import list_name_words
 from runtime.storage.client_names import USUAL_CLIENTS, PostgresClientDirectory
 from runtime.storage.memory import InMemoryClientDirectory, InMemoryRecordStore
 from runtime.storage.migrate import DIRECTORY

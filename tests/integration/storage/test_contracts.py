@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 
-from runtime.api_keys import digest_key, workspace_of
+from runtime.access.api_keys import digest_key, workspace_of
 from runtime.errors import InvalidRecord, RecordNotFound, RetrievalError
 from runtime.messages import (
     BatchStored,

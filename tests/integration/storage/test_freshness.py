@@ -23,9 +23,9 @@ from runtime.answering.chat_chain import ChatChain
 from runtime.answering.context import ContextBudget
 from runtime.answering.reuse import CachePolicy, Reuse
 from runtime.answering.search import Search
-from runtime.backfill import EmbedRecords, drain
 from runtime.clock import SystemClock
-from runtime.embedding_spaces import EmbeddingSpaces
+from runtime.embedding.backfill import EmbedRecords, drain
+from runtime.embedding.spaces import EmbeddingSpaces
 from runtime.messages import Answer, ChatEvent, ChatReply, ChatRequest, Client, Question, Session
 from runtime.providers.fakes import FakeEmbedder
 from runtime.storage.answer_cache import PostgresAnswerCache

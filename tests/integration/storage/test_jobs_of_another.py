@@ -11,10 +11,10 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from runtime.backfill import EmbedRecords, drain
 from runtime.clock import ManualClock
-from runtime.embedding_run import EmbeddingRun
-from runtime.embedding_spaces import EmbeddingSpaces
+from runtime.embedding.backfill import EmbedRecords, drain
+from runtime.embedding.run import EmbeddingRun
+from runtime.embedding.spaces import EmbeddingSpaces
 from runtime.messages import Answer, AnswerToKeep, CacheKey, Client, Session, TokenUsage
 from runtime.providers.fakes import FakeEmbedder
 from runtime.storage.answer_cache import PostgresAnswerCache

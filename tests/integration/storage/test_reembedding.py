@@ -12,10 +12,10 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from runtime.backfill import EmbedRecords, drain
 from runtime.clock import ManualClock
-from runtime.embedding_run import Done, EmbeddingRun
-from runtime.embedding_spaces import EmbeddingSpaces
+from runtime.embedding.backfill import EmbedRecords, drain
+from runtime.embedding.run import Done, EmbeddingRun
+from runtime.embedding.spaces import EmbeddingSpaces
 from runtime.errors import ProviderRejected, ProviderUnavailable
 from runtime.messages import (
     Client,

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from deployments.api import build_api
-from runtime.access import Access, make_token
+from runtime.access.credentials import Access, make_token
 from runtime.clock import ManualClock
 from runtime.errors import AIAgentError, RecordNotFound
 from runtime.health import ComponentHealth, HealthReport

@@ -7,7 +7,7 @@ import pytest
 
 from deployments import backfill
 from deployments.commands.failure import CommandFailed
-from runtime.embedding_run import Done
+from runtime.embedding.run import Done
 from runtime.settings import Settings, load
 
 LOCAL = "local:multilingual-e5-small-q4:384"

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from runtime import provider_assembly
-from runtime.metrics import NoMetrics
+from runtime.metrics.recording import NoMetrics
 from runtime.settings import load
 
 

@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from deployments.commands import credentials
-from runtime.api_keys import make_key
+from runtime.access.api_keys import make_key
 from runtime.errors import ConfigurationError
 from runtime.settings import load
 from runtime.workspaces import workspace_id_for

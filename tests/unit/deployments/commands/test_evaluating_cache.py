@@ -9,7 +9,7 @@ import pytest
 from deployments.commands.evaluating_cache import OWN_PAIRS, evaluate_cache
 from deployments.commands.failure import CommandFailed
 from runtime import provider_assembly
-from runtime.cache_evaluation import LabelledPair
+from runtime.evaluation.cache import LabelledPair
 from runtime.providers.fakes import FakeEmbedder
 from runtime.settings import Settings
 

@@ -14,7 +14,7 @@ from runtime.answering.context import ContextBudget
 from runtime.answering.reuse import CachePolicy, Reuse
 from runtime.answering.search import Search
 from runtime.clock import ManualClock
-from runtime.embedding_spaces import EmbeddingSpaces
+from runtime.embedding.spaces import EmbeddingSpaces
 from runtime.messages import (
     Answer,
     AnswerEvent,

@@ -19,11 +19,11 @@ from runtime.answering.context import (
     Chosen,
     ContextBudget,
 )
-from runtime.answering.language import detect
 from runtime.answering.prompting import MAX_TOKENS, write_request
 from runtime.answering.synthesize import WritingTask
 from runtime.answering.tokens import most_prompt_tokens, most_tokens
 from runtime.errors import ChatError
+from runtime.language.detection import detect
 from runtime.messages import SESSION_FIELDS, Passage, Question, RecordKey, Turn
 from runtime.providers.catalog import PROVIDERS, UNKNOWN_WINDOW_TOKENS
 from runtime.providers.fakes import FakeChatModel

@@ -10,7 +10,7 @@ from runtime.clinical.dates import CalendarDate
 from runtime.clinical.facts import read_facts
 from runtime.clinical.lexicon import read_rows
 from runtime.clinical.quantities import Dose
-from runtime.stems import stems_of
+from runtime.language.stems import stems_of
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.cache_evaluation import LabelledPair, read_pairs
 from runtime.clinical.gate import asks_the_same
+from runtime.evaluation.cache import LabelledPair, read_pairs
 
 PAIRS = read_pairs(Path(__file__).parents[4] / "benchmarks" / "cache_pairs" / "pairs.jsonl")
 

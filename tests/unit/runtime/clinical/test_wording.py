@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.cache_evaluation import read_pairs
 from runtime.clinical.wording import normalize_question
+from runtime.evaluation.cache import read_pairs
 
 PAIRS = read_pairs(Path(__file__).parents[4] / "benchmarks" / "cache_pairs" / "pairs.jsonl")
 QUESTIONS = sorted({text for pair in PAIRS for text in (pair.asked, pair.remembered)})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from runtime.language.name_words import list_asked_words, list_name_words
 from runtime.messages import NamedClient
-from runtime.name_words import list_asked_words, list_name_words
 from runtime.narrowing.mentions import choose_meant
 
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
+from runtime.language.name_words import list_asked_words, list_name_words
 from runtime.messages import NamedClient
-from runtime.name_words import list_asked_words, list_name_words
 from runtime.narrowing.mentions import choose_meant
 
 NAMES = [

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from runtime.answering.language import detect
+from runtime.language.detection import detect
 from runtime.narrowing.time_spans import TimeSpan, find_span
 
 TODAY = date(2025, 11, 19)

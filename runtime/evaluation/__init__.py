@@ -1,0 +1,1 @@
+"""How well a configuration does on labelled data: behind the command `eval`, and nothing else."""

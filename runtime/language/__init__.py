@@ -1,0 +1,1 @@
+"""Hebrew and English as text: which of the two, sentences, stems, sounds, names. Pure."""
