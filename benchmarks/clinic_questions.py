@@ -28,6 +28,7 @@ from uuid import UUID
 
 import httpx
 
+from benchmarks.quotes import Practice, Quote
 from runtime.access.credentials import make_token
 from runtime.access.demo_secret import signing_secret
 from runtime.clock import SystemClock
@@ -35,8 +36,6 @@ from runtime.errors import RetrievalError
 from runtime.evaluation.retrieval import (
     LabelledQuestion,
     Outcome,
-    Practice,
-    Quote,
     evaluate_retrieval,
     read_questions,
 )

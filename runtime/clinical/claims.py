@@ -129,14 +129,6 @@ class Reading:
     claims: tuple[Claim, ...]
     is_cut: bool = False
 
-    def of_kind(self, kind: str) -> list[Claim]:
-        """Return the claims of a kind."""
-        return [claim for claim in self.claims if claim.kind == kind]
-
-    def of_sentence(self, number: int) -> list[Claim]:
-        """Return the claims of one sentence."""
-        return [claim for claim in self.claims if claim.sentence == number]
-
 
 def read_claims(text: str, *, names: frozenset[str] = frozenset()) -> Reading:
     """Return the claims of a text. Takes time in proportion to its length, up to a bound.

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from runtime.clinical.facts import find_medications
+from runtime.clinical.medications import find_medications
 from runtime.language.sentences import sentences
 from runtime.language.stems import stems_of
 from runtime.messages import ChatDocument

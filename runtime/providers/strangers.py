@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
-from runtime.clinical.facts import find_medications
+from runtime.clinical.medications import find_medications
 from runtime.language.first_names import HEBREW_NAMES, LATIN_NAMES, NAMES_OF_OTHER_MEANING
 from runtime.language.name_words import (
     LEFT_OUT,

@@ -12,7 +12,8 @@ import httpx
 import pytest
 import respx
 
-from runtime.evaluation.retrieval import Practice, Quote, read_questions
+from benchmarks.quotes import Practice, Quote
+from runtime.evaluation.retrieval import read_questions
 from runtime.ingest import BadLine, ClientLine, RecordLine, SessionLine, read_records
 from runtime.messages import FIELDS, RecordType
 from runtime.workspaces import workspace_id_for

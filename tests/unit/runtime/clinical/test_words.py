@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.clinical.facts import read_facts
+from runtime.clinical.reading import read
 from runtime.clinical.words import words_of
 
 PIECES = (
@@ -47,4 +47,4 @@ def test_a_contraction_is_read_as_its_words(text: str, words: list[str]) -> None
 @given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
 def test_no_word_is_empty_however_the_signs_stand(text: str) -> None:
     assert all(word.text for word in words_of(text))
-    read_facts(text)
+    read(text)
