@@ -18,39 +18,19 @@ from runtime.clinical.negation import negated_places, refusal_place, unreal_plac
 from runtime.clinical.numbers import read_number
 from runtime.clinical.quantities import Dose
 from runtime.clinical.reading import Mention, read
-from runtime.clinical.words import Word, listed
+from runtime.clinical.subject import SubjectTracker, is_name
+from runtime.clinical.words import SAYS_NOTHING, Word, listed
 from runtime.language.sentences import sentences
 from runtime.language.stems import list_stems
 
 Value: TypeAlias = str | CalendarDate | Dose
 
-CLIENT: Final = "client"
-"""The subject of what is said of nobody else."""
 MOST_CHARACTERS: Final = 600
 """Of a sentence, what is read: longer ones are cut, so that no text takes long."""
 MOST_SENTENCES: Final = 40
 MOST_CLAIMS: Final = 120
 """Of a sentence: one of 600 characters has fewer, unless it is `1 1 1 1`, which took seconds."""
 
-_CLINICIANS: Final = frozenset(
-    ("psychiatrist", "psychologist", "doctor", "gp", "social worker", "nurse", "therapist")
-)
-_SAYS_NOTHING: Final = frozenset(
-    listed(
-        """report reports reported state states stated say says said describe describes described
-        deny denies denied denying no not none never without any has have having had is was be been
-        take takes taking took taken she he her his him they currently also still now client patient
-        feel feels felt set use uses used using says new each every day days daily week weeks weekly
-        month months year years hour hours time times mg mcg ml g about around approximately made
-        since from until because due after before again ever can able will would
-        אין לא אינו אינה אינן שולל שוללת ללא בלי יש לוקח לוקחת נוטל נוטלת מדווח מדווחת מתאר מתארת
-        אומר אומרת לדבריה לדבריו כרגע עדיין גם כ כבר מאז יום ימים שבוע שבועות חודש חודשים שנה שנים
-        שעה שעות פעם פעמים נוטלים סובל סובלת מטופל מטופלת המטופל המטופלת ב ל מ ה ו של הוא היא"""
-    )
-)
-_OPENS_CLAUSE: Final = frozenset(
-    listed("but that which who while although whereas אבל אך אולם ואילו בעוד")
-)
 _PARTS_CLAUSES: Final = frozenset(("and", "but", ",", ";", ":", "אבל", "אך", "ואילו"))
 _DAYPARTS: Final = frozenset(("morning", "evening", "night"))
 _NONE: Final = frozenset(listed("no without ללא אין בלי"))
@@ -67,20 +47,6 @@ _TURNS: Final = re.compile(
 _ANSWERS_NO: Final = frozenset(
     listed("no none nil never denies denied absent negative אין ללא שולל שוללת שלילי")
 )
-_TELLS: Final = frozenset(
-    listed(
-        "says said reports reported states stated mentions mentioned אומרת אומר אמרה אמר מספרת מספר"
-    )
-)
-"""Behind these somebody else may be spoken of: `says her sister drinks`."""
-_SUBJECTS: Final = frozenset(listed("he she it they i הוא היא הם הן אני"))
-_OF_PERSONS: Final = frozenset(
-    listed("the own late older younger elder eldest youngest oldest former biological only both")
-)
-_OBLIQUE: Final = frozenset(
-    listed("with by to for at from about of because against than את עם של על אל")
-)
-"""Behind these stands no subject: `lives with his parents`."""
 _ENDS_OF_CHANGE: Final = {"from": "from", "מ": "from", "to": "to", "ל": "to"}
 _PER: Final = {
     "day": "day", "week": "week", "month": "month", "ביום": "day", "בשבוע": "week",
@@ -89,8 +55,6 @@ _PER: Final = {
 _COUNTED_WITHIN: Final = 4
 """Words between a number and `a day` in `two glasses of wine a day`."""
 _TWO: Final = frozenset(("שתי", "שני"))
-_HAS: Final = frozenset(listed("יש אין היה הייתה היו"))
-"""Before these `לאמה` is the subject: her mother has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +117,7 @@ def _read_sentence(text: str, number: int, names: frozenset[str]) -> Iterator[Cl
     negated = negated_places(_neutral(words)) | _answered_no(words)
     unreal = unreal_places(words)
     turned = _TURNS.search(text) is not None or refusal_place(words) > 0
-    subjects = _Subjects(names)
+    subjects = SubjectTracker(names)
     clause = at = skip_until = 0
 
     def claim(kind: str, value: Value, place: int) -> Claim:
@@ -289,68 +253,8 @@ def _answered_no(words: Sequence[Word]) -> frozenset[int]:
     return frozenset()
 
 
-def is_name(word: Word, names: frozenset[str]) -> bool:
-    """Say whether the word is one of the names, with what Hebrew writes onto it or without."""
-    if word.text in names:
-        return True
-    return word.is_hebrew and word.text[:1] in set("ולשמבהכ") and word.text[1:] in names
-
-
-class _Subjects:
-    """Of whom the sentence speaks, word by word: the client, unless a relative is its subject."""
-
-    def __init__(self, names: frozenset[str]) -> None:
-        self.now = CLIENT
-        self._names = names
-        self._clause_open = True
-
-    def note(self, mention: Mention, words: Sequence[Word], place: int) -> str:
-        """Take note of what is mentioned next; return the role of a person of the client's own."""
-        if mention.kind != "person":
-            self._pass_by(words, place)
-            return ""
-        role = str(mention.fact).removesuffix(" he").removesuffix(" she").removesuffix(" i")
-        is_relative = role.split()[0] != CLIENT and role not in _CLINICIANS
-        may_begin = self._clause_open or (place > 0 and words[place - 1].text in {"and", ","})
-        may_begin = may_begin or words[place].text[:1] == "ש"
-        if may_begin and not self._stands_behind(words, place):
-            self.now = role if is_relative else CLIENT
-            self._clause_open = False
-        return role if is_relative else ""
-
-    def _stands_behind(self, words: Sequence[Word], place: int) -> bool:
-        """Say whether the person is an object here: `lives with his parents`."""
-        before = words[place - 1].text if place else ""
-        owner = words[place - 2].text if place > 1 and before in {"her", "his", "their"} else before
-        is_object = before in _OBLIQUE or owner in _OBLIQUE
-        has = any(word.text in _HAS for word in words[place + 1 : place + 5])
-        return is_object or (words[place].text[:1] in {"ל", "מ"} and not has)
-
-    def _pass_by(self, words: Sequence[Word], place: int) -> None:
-        text = words[place].text
-        if text == "'s":
-            return
-        if text == ";":
-            self.now = CLIENT
-        if text in _OPENS_CLAUSE | _TELLS or text in {";", ":", ".", ","}:
-            self._clause_open = True
-        elif is_name(words[place], self._names) and self._clause_open:
-            self.now = CLIENT
-            self._clause_open = _owns_the_next(words, place)
-        elif text in _SUBJECTS and (self._clause_open or words[place - 1].text in {"and", "so"}):
-            self.now = CLIENT
-            self._clause_open = False
-        elif text not in _SAYS_NOTHING | _OF_PERSONS:
-            self._clause_open = False
-
-
-def _owns_the_next(words: Sequence[Word], place: int) -> bool:
-    """Say whether a name is only whose the next is: `Noa's mother`, `Noa Bar's mother`."""
-    return any(word.text == "'s" for word in words[place + 1 : place + 3])
-
-
 def _stem(word: Word) -> str:
-    if word.is_sign or word.text in _SAYS_NOTHING:
+    if word.is_sign or word.text in SAYS_NOTHING:
         return ""
     stems = list_stems(word.written)
     return stems[0] if stems else ""

@@ -70,6 +70,22 @@ def listed(words: str) -> tuple[str, ...]:
     return tuple(words.split())
 
 
+SAYS_NOTHING: Final = frozenset(
+    listed(
+        """report reports reported state states stated say says said describe describes described
+        deny denies denied denying no not none never without any has have having had is was be been
+        take takes taking took taken she he her his him they currently also still now client patient
+        feel feels felt set use uses used using says new each every day days daily week weeks weekly
+        month months year years hour hours time times mg mcg ml g about around approximately made
+        since from until because due after before again ever can able will would
+        אין לא אינו אינה אינן שולל שוללת ללא בלי יש לוקח לוקחת נוטל נוטלת מדווח מדווחת מתאר מתארת
+        אומר אומרת לדבריה לדבריו כרגע עדיין גם כ כבר מאז יום ימים שבוע שבועות חודש חודשים שנה שנים
+        שעה שעות פעם פעמים נוטלים סובל סובלת מטופל מטופלת המטופל המטופלת ב ל מ ה ו של הוא היא"""
+    )
+)
+"""Words that are the topic of no claim, by themselves."""
+
+
 def fold(text: str) -> str:
     """Return the text with one form of each letter, quote and dash, without niqqud. Idempotent."""
     text = _FRACTION.sub(lambda m: (m[1] or "0") + _DECIMALS[m[2]], text)
