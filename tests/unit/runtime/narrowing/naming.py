@@ -15,11 +15,14 @@ def lines(text: str) -> list[str]:
     return [line.strip() for line in text.strip().splitlines()]
 
 
-def name_meant(question: str, names: Sequence[str]) -> str:
-    """Return the names of those meant, found as the store would find them."""
+def name_meant(question: str, names: Sequence[str], *, usual: frozenset[str] = frozenset()) -> str:
+    """Return the names of those meant, found as the store would find them.
+
+    `usual` are the words that stand in the notes of many clients who do not bear them.
+    """
     asked = {word for each in list_asked_words(question) for word in each.lookups}
     named = [
-        NamedClient(UUID(int=number), name)
+        NamedClient(UUID(int=number), name, usual & set(list_name_words(name)))
         for number, name in enumerate(names)
         if asked & set(list_name_words(name))
     ]
