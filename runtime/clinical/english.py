@@ -10,6 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from runtime.clinical.english_wordings import (
+    HEADS,
+    drop_taking,
+    measure_wrapping,
+    name_age,
+    put_owner_first,
+)
 from runtime.clinical.forms import Form, Item, keep_sign, move_adjunct
 from runtime.clinical.lexicon import lexicon
 from runtime.clinical.reading import read_mention
@@ -51,6 +58,13 @@ _BE: Final = frozenset(("is", "was"))
 _HAVE: Final = frozenset(("perfect", "past perfect"))
 _IN: Final = frozenset(("in", "on", "at", "during", "over", "within"))
 _FLOATING: Final = ("previous ", "last ", "this ", "day ")
+_WH: Final = frozenset(("what", "why", "when", "who", "where", "how", "how often", "how long"))
+_LINK_ITEMS: Final = frozenset(("word", link) for link in _LINKS)
+_IN_ITEMS: Final = frozenset(("word", link) for link in _IN)
+_FIXED: Final = frozenset(
+    ("word", word) for word in (*_WH, *HEADS, "how many", *listed("hours the a of not"))
+)
+"""Words that can be no verb, nor what another verb does."""
 
 
 def read_english(text: str) -> Form:
@@ -73,7 +87,7 @@ class _Reader:
         while at < len(self.words):
             at += self._read_at(at)
         self._drop_now()
-        items = _own(_bare_start(_age(self.items)))
+        items = put_owner_first(drop_taking(name_age(self.items)))
         asked = [item for item in items if item[0] != "adjunct"]
         items = move_adjunct(
             items,
@@ -113,7 +127,7 @@ class _Reader:
             self.items += keep_sign(self.words, at, self.items)
             return 1
         if at == 0:
-            return 1 if word.text in {"if", "whether"} else _wrapping(self.words)
+            return 1 if word.text in {"if", "whether"} else measure_wrapping(self.words)
         return 0
 
     def _read_phrase(self, at: int) -> int:
@@ -141,7 +155,7 @@ class _Reader:
             return False
         found = lexicon("questions.en").find(self.words, at)
         name = found.meaning if found else self.words[at].text
-        return name in _HEADS or read_mention(self.words, at).kind in {"medication", "date"}
+        return name in HEADS or read_mention(self.words, at).kind in {"medication", "date"}
 
     def _read_rest(self, at: int) -> int:
         return self._read_contracted(at) or self._read_auxiliary(at) or self._read_mention(at)
@@ -260,94 +274,3 @@ class _Reader:
         """Leave `currently` out where the question is of the present anyway."""
         if self.tenses in (["present"], ["is"]):
             self.items = [item for item in self.items if item != ("word", "currently")]
-
-
-_WH: Final = frozenset(("what", "why", "when", "who", "where", "how", "how often", "how long"))
-_LINK_ITEMS: Final = frozenset(("word", link) for link in _LINKS)
-_IN_ITEMS: Final = frozenset(("word", link) for link in _IN)
-
-
-_WRAPPINGS: Final = tuple(
-    tuple(text.split())
-    for text in (
-        "do you know", "do we know", "i 'd like to know", "i would like to know", "i want to know",
-        "remind me", "please remind me", "let me know", "can you remind me", "could you remind me",
-        "can you say", "could you say", "i wonder", "thanks", "thank you", "hi", "hello",
-        "can you check", "could you check", "i need to know", "do the notes say",
-    )
-)  # fmt: skip
-_ASKING: Final = frozenset(
-    listed(
-        """what which who whom whose when where why how if whether is are was were do does did has
-        have had can will"""
-    )
-)
-
-
-def _wrapping(words: Sequence[Word]) -> int:
-    """Return the length of what only wraps a question that follows it."""
-    for wrapping in _WRAPPINGS:
-        length = len(wrapping)
-        if tuple(word.text for word in words[:length]) == wrapping and len(words) > length:
-            length += words[length].text == ","
-            following = [word.text for word in words[length : length + 1]]
-            if following and following[0] in _ASKING:
-                return length + (following[0] in {"if", "whether"})
-    return 0
-
-
-_HEADS: Final = frozenset(listed("dose name diagnosis age occupation address title history"))
-_FIXED: Final = frozenset(
-    ("word", word) for word in (*_WH, *_HEADS, "how many", *listed("hours the a of not"))
-)
-"""Words that can be no verb, nor what another verb does."""
-_OF: Final = ("word", "of")
-
-
-def _own(items: list[Item]) -> list[Item]:
-    """Say `the dose of lithium` as `the lithium dose`, `the name of her son` as `her son's name`.
-
-    Only of heads that nobody does to anybody: `the fear of her son` is not `her son's fear`.
-    """
-    items = [
-        item
-        for at, item in enumerate(items)
-        if item != ("word", "'s") or not any(head in _HEADS for _, head in items[at + 1 : at + 2])
-    ]
-    if items.count(_OF) != 1:
-        return items
-    at = items.index(_OF)
-    heads = [item for item in items if item[1] in _HEADS]
-    if not at or heads != [items[at - 1]]:
-        return items
-    end = at + 2
-    if items[at + 1 : end] and items[at + 1][0] == "pronoun":
-        end += 1
-    owner, rest = items[at + 1 : end], items[end:]
-    is_person = bool(owner) and owner[-1][0] in {"person", "pronoun"}
-    has_owner = at > 1 and items[at - 2][0] == "pronoun"
-    is_sure = not (is_person and (has_owner or heads[0][1] == "history"))
-    if not owner or not is_sure or (rest and rest[0][0] == "word"):
-        return items
-    return [*items[: at - 1], *owner, items[at - 1], *rest]
-
-
-def _age(items: list[Item]) -> list[Item]:
-    """Say `how old is she` as `what is her age`."""
-    rest = items[1:]
-    if items[:1] == [("word", "how old")] and all(i[0] in {"pronoun", "person"} for i in rest):
-        return [("word", "what"), *rest, ("word", "age")]
-    return items
-
-
-def _bare_start(items: list[Item]) -> list[Item]:
-    """Say `start taking sertraline` as `start sertraline`."""
-    return [
-        item
-        for at, item in enumerate(items)
-        if not (
-            item in {("verb", "take+"), ("verb", "use+")}
-            and items[at - 1 : at] in ([("verb", "start")], [("verb", "stop")])
-            and [after[0] for after in items[at + 1 : at + 2]] == ["medication"]
-        )
-    ]

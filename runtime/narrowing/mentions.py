@@ -12,13 +12,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from runtime.language.name_words import (
-    AskedWord,
-    is_hebrew,
-    list_asked_words,
-    list_name_words,
-    prepare,
-)
+from runtime.language.name_words import AskedWord, is_hebrew, list_name_words
+from runtime.narrowing.asked_names import AskedNames
 from runtime.narrowing.heard_names import is_person
 from runtime.narrowing.ordinary_names import (
     CALENDAR,
@@ -43,12 +38,9 @@ if TYPE_CHECKING:
 
     from runtime.messages import NamedClient
 
-_SENTENCE_ENDS: Final = frozenset('.?!:;\n•*"“”')
 _SHORTEST_NAME: Final = 3
 _HEBREW_SURNAME: Final = re.compile("..(?:סונ|שטיינ|ברג|ביצ|סקי|צקי|שווילי|אשוילי)$")
 """Endings of families' names, in normalised letters."""
-_MOSTLY: Final = 0.8
-_TITLE_CASE_WORDS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +65,7 @@ class _Bearer:
 
 def choose_meant(question: str, named: Sequence[NamedClient]) -> frozenset[UUID]:
     """Return the clients that the question means: all who bear the name where several do."""
-    asked = _Asked(question)
+    asked = AskedNames(question)
     bearers = [_find_hits(client, asked.words) for client in named]
     whole = _find_whole_names(bearers, asked)
     used = {place for _, places in whole for place in places}
@@ -82,58 +74,6 @@ def choose_meant(question: str, named: Sequence[NamedClient]) -> frozenset[UUID]
         if place not in used:
             meant |= _choose_by_word(place, bearers, asked)
     return frozenset(meant)
-
-
-class _Asked:
-    """A question's words, and what is before, between and behind them."""
-
-    def __init__(self, question: str) -> None:
-        self.text = prepare(question)
-        self.words = list_asked_words(question)
-        long = [word.text for word in self.words if len(word.text) > _SHORTEST_NAME]
-        upper = sum(text[0].isupper() for text in long)
-        self.capitals_tell = not (len(long) >= _TITLE_CASE_WORDS and upper >= _MOSTLY * len(long))
-
-    def word(self, place: int) -> str:
-        """Return what a word is looked up as, '' beyond the ends."""
-        return self.words[place].words[0] if 0 <= place < len(self.words) else ""
-
-    def sentence(self, place: int) -> tuple[list[str], int]:
-        """Return the words of the sentence that a word is in, and its place among them."""
-        first = last = place
-        while not self.begins_sentence(first):
-            first -= 1
-        while last + 1 < len(self.words) and not self.begins_sentence(last + 1):
-            last += 1
-        return [word.words[0] for word in self.words[first : last + 1]], place - first
-
-    def between(self, first: int, second: int) -> str:
-        """Return what stands between two neighbouring words."""
-        return self.text[self.words[first].end : self.words[second].start]
-
-    def begins_sentence(self, place: int) -> bool:
-        """Say whether a capital there tells nothing."""
-        if place == 0:
-            return True
-        between = self.between(place - 1, place).strip()
-        return any(char in _SENTENCE_ENDS for char in between) and not self._is_abbreviated(place)
-
-    def is_capital(self, place: int) -> bool:
-        """Say whether the word is written as a name is."""
-        return self.capitals_tell and self.words[place].text[0].isupper()
-
-    def is_joined(self, first: int, second: int) -> bool:
-        """Say whether two words are neighbours with nothing but a space or hyphen between."""
-        if not 0 <= first < second < len(self.words):
-            return False
-        return not self.words[first].possessive and self.between(first, second) in (" ", "-", "־")
-
-    def _is_abbreviated(self, place: int) -> bool:
-        """Say whether the dot before belongs to "Mr." or to an initial."""
-        before = self.words[place - 1]
-        return self.between(place - 1, place).strip() == "." and (
-            len(before.text) == 1 or before.words[0] in HONORIFICS | OTHER_PERSONS
-        )
 
 
 def _find_hits(client: NamedClient, asked: Sequence[AskedWord]) -> _Bearer:
@@ -158,7 +98,7 @@ def _find_hits(client: NamedClient, asked: Sequence[AskedWord]) -> _Bearer:
 
 
 def _find_whole_names(
-    bearers: Sequence[_Bearer], asked: _Asked
+    bearers: Sequence[_Bearer], asked: AskedNames
 ) -> list[tuple[_Bearer, frozenset[int]]]:
     """Return who is named by two words or more, and where; at one place, by the most words."""
     runs = [(bearer, run) for bearer in bearers for run in _list_runs(bearer, asked)]
@@ -169,7 +109,7 @@ def _find_whole_names(
     ]
 
 
-def _list_runs(bearer: _Bearer, asked: _Asked) -> Iterator[frozenset[int]]:
+def _list_runs(bearer: _Bearer, asked: AskedNames) -> Iterator[frozenset[int]]:
     """Yield the places of each run of two or more different words of the name."""
     run: list[_Hit] = []
     for hit in bearer.hits:
@@ -188,7 +128,7 @@ def _list_runs(bearer: _Bearer, asked: _Asked) -> Iterator[frozenset[int]]:
         yield frozenset(other.place for other in run)
 
 
-def _is_near(first: int, second: int, asked: _Asked) -> bool:
+def _is_near(first: int, second: int, asked: AskedNames) -> bool:
     """Say whether two words are one name's: adjacent, or with a middle name or initial between."""
     if second == first:
         return False
@@ -204,7 +144,7 @@ def _is_near(first: int, second: int, asked: _Asked) -> bool:
     return second == first + 2 and "," not in "".join(gaps) and (len(middle) == 1 or is_name)
 
 
-def _is_whole(run: Sequence[_Hit], asked: _Asked) -> bool:
+def _is_whole(run: Sequence[_Hit], asked: AskedNames) -> bool:
     names = [hit for hit in run if hit.word not in PARTICLES]
     if len(run) < 2 or not names:  # noqa: PLR2004 - two words make a name
         return False
@@ -217,7 +157,7 @@ def _is_whole(run: Sequence[_Hit], asked: _Asked) -> bool:
 # --- One word of a name -------------------------------------------------------------------------
 
 
-def _choose_by_word(place: int, bearers: Sequence[_Bearer], asked: _Asked) -> set[UUID]:
+def _choose_by_word(place: int, bearers: Sequence[_Bearer], asked: AskedNames) -> set[UUID]:
     """Return who is meant by one word: all who bear it, or those that its initial leaves."""
     found: defaultdict[_Hit, list[_Bearer]] = defaultdict(list)
     for bearer in bearers:
@@ -240,7 +180,7 @@ def _choose_by_word(place: int, bearers: Sequence[_Bearer], asked: _Asked) -> se
 
 
 def _is_anothers_name(
-    hit: _Hit, here: Collection[_Bearer], bearers: Collection[_Bearer], asked: _Asked
+    hit: _Hit, here: Collection[_Bearer], bearers: Collection[_Bearer], asked: AskedNames
 ) -> bool:
     """Say whether a neighbour makes it the name of someone who is no client of this name."""
     before = asked.word(hit.place - 1)
@@ -272,7 +212,7 @@ def _is_ordinary(hit: _Hit, bearer: _Bearer) -> bool:
     )
 
 
-def _is_hebrew_name(hit: _Hit, bearer: _Bearer, asked: _Asked) -> bool:
+def _is_hebrew_name(hit: _Hit, bearer: _Bearer, asked: AskedNames) -> bool:
     """A first name that is no other word; else what stands by a word said of people."""
     is_surname = hit.word != bearer.words[0]
     if not is_surname and not _is_ordinary(hit, bearer):
@@ -288,7 +228,7 @@ def _is_hebrew_name(hit: _Hit, bearer: _Bearer, asked: _Asked) -> bool:
     return before in HONORIFICS or (before in CUES and not is_described(words, place))
 
 
-def _is_latin_name(hit: _Hit, bearer: _Bearer, asked: _Asked) -> bool:
+def _is_latin_name(hit: _Hit, bearer: _Bearer, asked: AskedNames) -> bool:
     """A word with a capital that nothing else explains, or one that is no other word."""
     place, before = hit.place, asked.word(hit.place - 1)
     word = asked.words[place]
@@ -304,7 +244,7 @@ def _is_latin_name(hit: _Hit, bearer: _Bearer, asked: _Asked) -> bool:
     return asked.is_capital(place) and (word.possessive or not asked.begins_sentence(place))
 
 
-def _is_heard_name(hit: _Hit, bearer: _Bearer, asked: _Asked) -> bool:
+def _is_heard_name(hit: _Hit, bearer: _Bearer, asked: AskedNames) -> bool:
     """A first name with a capital where a person's stands, with no other name beside it."""
     place = hit.place
     if hit.word != bearer.words[0] or not asked.is_capital(place):
@@ -316,7 +256,7 @@ def _is_heard_name(hit: _Hit, bearer: _Bearer, asked: _Asked) -> bool:
     return is_person(*asked.sentence(place), possessive=asked.words[place].possessive)
 
 
-def _is_part_of_phrase(place: int, asked: _Asked) -> bool:
+def _is_part_of_phrase(place: int, asked: AskedNames) -> bool:
     """Say whether a neighbour with a capital makes it another name: of a test, of a place."""
     return any(
         asked.is_joined(min(place, other), max(place, other))
@@ -334,7 +274,7 @@ def _has_number_beside(word: AskedWord, text: str) -> bool:
     return bool(re.search(r"\d\s*$", before) or re.match(r",?\s*\d", after))
 
 
-def _fits_initial(hit: _Hit, bearer: _Bearer, asked: _Asked) -> bool:
+def _fits_initial(hit: _Hit, bearer: _Bearer, asked: AskedNames) -> bool:
     """Say whether an initial beside the word, if there is one, is of the same client."""
     for other in (hit.place - 1, hit.place + 1):
         if not 0 <= other < len(asked.words):
