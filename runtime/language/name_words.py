@@ -2,7 +2,7 @@
 
 `storage/client_names.py` stores and looks up, `narrowing/mentions.py` decides who is meant. One
 rule for both sides, so that they meet by `=`; `migrations/0003` has it once more, for the names
-that were there before it.
+that were there before it: those have their Hebrew spellings once they are written again.
 """
 
 from __future__ import annotations
@@ -61,6 +61,16 @@ def list_name_words(name: str) -> tuple[str, ...]:
     ordered = f"{first} {last}" if comma and first.strip() else name
     words = (normalise(token) for token in _TOKEN.findall(prepare(ordered)))
     return tuple(dict.fromkeys(word for word in words if word and word not in _TITLES))
+
+
+def list_stored_words(name: str) -> tuple[str, ...]:
+    """Return what a client is found by: the words of the name, and how Hebrew writes Latin ones.
+
+    Words of two letters are left out of those: too many others are written so.
+    """
+    words = list_name_words(name)
+    heard = (spelling for word in words for spelling in list_spellings(word))
+    return (*words, *(each for each in dict.fromkeys(heard) if len(each) >= _SHORTEST_HEARD))
 
 
 def list_asked_words(question: str) -> list[AskedWord]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from runtime.language.name_words import list_asked_words, list_name_words, normalise, prepare
+from runtime.language.name_words import list_asked_words, list_stored_words, normalise, prepare
 from runtime.narrowing.time_words import plain
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def looks_beyond_clients(question: str, meant: Sequence[NamedClient]) -> bool:
 
 def _mark_names(question: str, meant: Sequence[NamedClient]) -> str:
     """Return the plain question with a mark for each name, the letters joined to it kept."""
-    names = {word for client in meant for word in list_name_words(client.name)}
+    names = {word for client in meant for word in list_stored_words(client.name)}
     text = prepare(question)
     parts: list[str] = []
     end = 0

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from runtime.language.name_words import AskedWord, is_hebrew, list_name_words
+from runtime.language.name_words import AskedWord, is_hebrew
 from runtime.narrowing.asked_names import AskedNames
+from runtime.narrowing.bearers import Bearer, Hit, find_hits
 from runtime.narrowing.heard_names import is_person
 from runtime.narrowing.ordinary_names import (
     CALENDAR,
@@ -34,6 +34,7 @@ from runtime.narrowing.ordinary_names import (
 from runtime.narrowing.subjects import is_described, is_subject
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
     from runtime.messages import NamedClient
@@ -43,30 +44,13 @@ _HEBREW_SURNAME: Final = re.compile("..(?:סונ|שטיינ|ברג|ביצ|סקי
 """Endings of families' names, in normalised letters."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Hit:
-    """A word of a client's name at a place of the question.
-
-    `prefixed`: letters are joined before it; `heard`: the question has it in the other script.
-    """
-
-    place: int
-    word: str
-    prefixed: bool
-    heard: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Bearer:
-    client: NamedClient
-    words: tuple[str, ...]
-    hits: tuple[_Hit, ...]
+_Check: TypeAlias = "Callable[[Hit, Bearer, AskedNames], bool]"
 
 
 def choose_meant(question: str, named: Sequence[NamedClient]) -> frozenset[UUID]:
     """Return the clients that the question means: all who bear the name where several do."""
     asked = AskedNames(question)
-    bearers = [_find_hits(client, asked.words) for client in named]
+    bearers = [find_hits(client, asked.words) for client in named]
     whole = _find_whole_names(bearers, asked)
     used = {place for _, places in whole for place in places}
     meant = {bearer.client.id for bearer, _ in whole}
@@ -76,30 +60,12 @@ def choose_meant(question: str, named: Sequence[NamedClient]) -> frozenset[UUID]
     return frozenset(meant)
 
 
-def _find_hits(client: NamedClient, asked: Sequence[AskedWord]) -> _Bearer:
-    words = list_name_words(client.name)
-    hits = [
-        _Hit(place, reading, reading != word.words[0])
-        for place, word in enumerate(asked)
-        for reading in word.words
-        if reading in words
-    ]
-    hits += [
-        _Hit(place, spelling, prefixed=False, heard=True)
-        for place, word in enumerate(asked)
-        for spelling in word.heard
-        if spelling in words
-    ]
-    hits.sort(key=lambda hit: hit.place)
-    return _Bearer(client, words, tuple(hits))
-
-
 # --- Whole names --------------------------------------------------------------------------------
 
 
 def _find_whole_names(
-    bearers: Sequence[_Bearer], asked: AskedNames
-) -> list[tuple[_Bearer, frozenset[int]]]:
+    bearers: Sequence[Bearer], asked: AskedNames
+) -> list[tuple[Bearer, frozenset[int]]]:
     """Return who is named by two words or more, and where; at one place, by the most words."""
     runs = [(bearer, run) for bearer in bearers for run in _list_runs(bearer, asked)]
     return [
@@ -109,9 +75,9 @@ def _find_whole_names(
     ]
 
 
-def _list_runs(bearer: _Bearer, asked: AskedNames) -> Iterator[frozenset[int]]:
+def _list_runs(bearer: Bearer, asked: AskedNames) -> Iterator[frozenset[int]]:
     """Yield the places of each run of two or more different words of the name."""
-    run: list[_Hit] = []
+    run: list[Hit] = []
     for hit in bearer.hits:
         follows = (
             run
@@ -144,22 +110,29 @@ def _is_near(first: int, second: int, asked: AskedNames) -> bool:
     return second == first + 2 and "," not in "".join(gaps) and (len(middle) == 1 or is_name)
 
 
-def _is_whole(run: Sequence[_Hit], asked: AskedNames) -> bool:
+def _is_whole(run: Sequence[Hit], asked: AskedNames) -> bool:
     names = [hit for hit in run if hit.word not in PARTICLES]
     if len(run) < 2 or not names:  # noqa: PLR2004 - two words make a name
         return False
     words = [asked.words[hit.place].text for hit in run]
-    if is_hebrew(words[0]) or not all(hit.word in ORDINARY for hit in run):
+    if is_hebrew(words[0]):
+        said = [hit.heard for hit in run]
+        return not all(word and _is_little(word) and word not in SURNAMES for word in said)
+    if not all(hit.word in ORDINARY for hit in run):
         return True
     return all(asked.is_capital(hit.place) for hit in run)
+
+
+def _is_little(word: str) -> bool:
+    return len(word) < _SHORTEST_NAME or word in ORDINARY
 
 
 # --- One word of a name -------------------------------------------------------------------------
 
 
-def _choose_by_word(place: int, bearers: Sequence[_Bearer], asked: AskedNames) -> set[UUID]:
+def _choose_by_word(place: int, bearers: Sequence[Bearer], asked: AskedNames) -> set[UUID]:
     """Return who is meant by one word: all who bear it, or those that its initial leaves."""
-    found: defaultdict[_Hit, list[_Bearer]] = defaultdict(list)
+    found: defaultdict[Hit, list[Bearer]] = defaultdict(list)
     for bearer in bearers:
         for hit in bearer.hits:
             if hit.place == place:
@@ -171,16 +144,14 @@ def _choose_by_word(place: int, bearers: Sequence[_Bearer], asked: AskedNames) -
         here = found[hit]
         if hit.word in PARTICLES or _is_anothers_name(hit, here, bearers, asked):
             continue
-        check = _is_hebrew_name if is_hebrew(asked.words[place].text) else _is_latin_name
-        if hit.heard:
-            check = _is_heard_name
+        check = _choose_check(hit)
         chosen = [bearer for bearer in here if check(hit, bearer, asked)]
         meant |= {bearer.client.id for bearer in chosen if _fits_initial(hit, bearer, asked)}
     return meant
 
 
 def _is_anothers_name(
-    hit: _Hit, here: Collection[_Bearer], bearers: Collection[_Bearer], asked: AskedNames
+    hit: Hit, here: Collection[Bearer], bearers: Collection[Bearer], asked: AskedNames
 ) -> bool:
     """Say whether a neighbour makes it the name of someone who is no client of this name."""
     before = asked.word(hit.place - 1)
@@ -204,31 +175,43 @@ def _is_hebrew_surname(word: str) -> bool:
     return word in SURNAMES | ORDINARY or _HEBREW_SURNAME.search(word) is not None
 
 
-def _is_ordinary(hit: _Hit, bearer: _Bearer) -> bool:
-    return (
-        hit.word in ORDINARY
-        or len(hit.word) < _SHORTEST_NAME
-        or hit.word in bearer.client.usual_words
-    )
+def _is_ordinary(hit: Hit, bearer: Bearer) -> bool:
+    return _is_little(hit.word) or hit.word in bearer.client.usual_words
 
 
-def _is_hebrew_name(hit: _Hit, bearer: _Bearer, asked: AskedNames) -> bool:
+def _choose_check(hit: Hit) -> _Check:
+    in_hebrew = is_hebrew(hit.heard or hit.word)
+    if hit.heard:
+        return _is_heard_in_hebrew if in_hebrew else _is_heard_in_latin
+    return _is_hebrew_name if in_hebrew else _is_latin_name
+
+
+def _is_hebrew_name(hit: Hit, bearer: Bearer, asked: AskedNames) -> bool:
     """A first name that is no other word; else what stands by a word said of people."""
     is_surname = hit.word != bearer.words[0]
     if not is_surname and not _is_ordinary(hit, bearer):
         return True
-    before = asked.word(hit.place - 1)
     if hit.prefixed or (is_surname and _is_ordinary(hit, bearer)):
-        return not hit.prefixed and before in HONORIFICS
-    is_object = asked.word(hit.place - 2) in PRONOUNS
-    said = asked.word(hit.place + 1) in SAYINGS or (before in SAYINGS and not is_object)
-    words, place = asked.sentence(hit.place)
-    if not is_surname and (said or is_subject(words, place)):
+        return not hit.prefixed and asked.word(hit.place - 1) in HONORIFICS
+    if not is_surname and _does_what_people_do(hit.place, asked):
         return True
-    return before in HONORIFICS or (before in CUES and not is_described(words, place))
+    return _is_spoken_of(hit.place, asked)
 
 
-def _is_latin_name(hit: _Hit, bearer: _Bearer, asked: AskedNames) -> bool:
+def _does_what_people_do(place: int, asked: AskedNames) -> bool:
+    """Say whether the Hebrew word is the subject of what is said of people."""
+    before, is_object = asked.word(place - 1), asked.word(place - 2) in PRONOUNS
+    said = asked.word(place + 1) in SAYINGS or (before in SAYINGS and not is_object)
+    return said or is_subject(*asked.sentence(place))
+
+
+def _is_spoken_of(place: int, asked: AskedNames) -> bool:
+    """Say whether the Hebrew word before is one that stands before names: `אצל`, `גברת`."""
+    before = asked.word(place - 1)
+    return before in HONORIFICS or (before in CUES and not is_described(*asked.sentence(place)))
+
+
+def _is_latin_name(hit: Hit, bearer: Bearer, asked: AskedNames) -> bool:
     """A word with a capital that nothing else explains, or one that is no other word."""
     place, before = hit.place, asked.word(hit.place - 1)
     word = asked.words[place]
@@ -244,7 +227,7 @@ def _is_latin_name(hit: _Hit, bearer: _Bearer, asked: AskedNames) -> bool:
     return asked.is_capital(place) and (word.possessive or not asked.begins_sentence(place))
 
 
-def _is_heard_name(hit: _Hit, bearer: _Bearer, asked: AskedNames) -> bool:
+def _is_heard_in_latin(hit: Hit, bearer: Bearer, asked: AskedNames) -> bool:
     """A first name with a capital where a person's stands, with no other name beside it."""
     place = hit.place
     if hit.word != bearer.words[0] or not asked.is_capital(place):
@@ -254,6 +237,16 @@ def _is_heard_name(hit: _Hit, bearer: _Bearer, asked: AskedNames) -> bool:
     if _is_part_of_phrase(place, asked):
         return False
     return is_person(*asked.sentence(place), possessive=asked.words[place].possessive)
+
+
+def _is_heard_in_hebrew(hit: Hit, bearer: Bearer, asked: AskedNames) -> bool:
+    """A first name where only a person's stands: Hebrew has no capitals to tell `Mila` by."""
+    if hit.word != bearer.words[0] or hit.prefixed or len(hit.heard) < _SHORTEST_NAME:
+        return False
+    if _does_what_people_do(hit.place, asked):
+        return True
+    is_usual = hit.heard in ORDINARY or hit.heard in bearer.client.usual_words
+    return not is_usual and _is_spoken_of(hit.place, asked)
 
 
 def _is_part_of_phrase(place: int, asked: AskedNames) -> bool:
@@ -274,7 +267,7 @@ def _has_number_beside(word: AskedWord, text: str) -> bool:
     return bool(re.search(r"\d\s*$", before) or re.match(r",?\s*\d", after))
 
 
-def _fits_initial(hit: _Hit, bearer: _Bearer, asked: AskedNames) -> bool:
+def _fits_initial(hit: Hit, bearer: Bearer, asked: AskedNames) -> bool:
     """Say whether an initial beside the word, if there is one, is of the same client."""
     for other in (hit.place - 1, hit.place + 1):
         if not 0 <= other < len(asked.words):

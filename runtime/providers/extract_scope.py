@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from runtime.language.name_words import list_asked_words, list_name_words, prepare
+from runtime.language.name_words import list_asked_words, list_stored_words, prepare
 from runtime.language.stems import stems_of
 from runtime.messages import ChatDocument
 from runtime.providers.extract import MOST_SENTENCES, Sentence, split
@@ -57,7 +57,7 @@ def without_name(question: str, client_name: str) -> str:
     In passages that are all of one client it tells none from another, and no note repeats it: with
     it, a short question would fit no sentence well enough.
     """
-    words = list_name_words(client_name)
+    words = list_stored_words(client_name)
     text, end, kept = prepare(question), 0, []
     for asked in list_asked_words(question):
         if any(reading in words for reading in asked.lookups):

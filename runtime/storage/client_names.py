@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from runtime.language.name_words import list_asked_words, list_name_words
+from runtime.language.name_words import list_asked_words, list_stored_words
 from runtime.messages import Client, NamedClient, SearchScope, SessionDates
 from runtime.storage.pool import Connection, Database
 from runtime.storage.queries import QUERIES
@@ -65,7 +65,7 @@ class PostgresClientDirectory:
 
 async def store_name_words(connection: Connection, clients: Sequence[Client]) -> None:
     """Make clients, who were written in this transaction, findable by the words of their names."""
-    words = [(client.id, word) for client in clients for word in list_name_words(client.name)]
+    words = [(client.id, word) for client in clients for word in list_stored_words(client.name)]
     await connection.execute(
         QUERIES["store_name_words"],
         [client.id for client in clients],

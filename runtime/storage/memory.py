@@ -18,7 +18,7 @@ import numpy as np
 from runtime.access.api_keys import digest_key, make_key
 from runtime.calibration import calibrate
 from runtime.errors import RecordNotFound
-from runtime.language.name_words import list_name_words
+from runtime.language.name_words import list_stored_words
 from runtime.messages import (
     FIELDS,
     BatchStored,
@@ -238,7 +238,7 @@ class InMemoryClientDirectory:
         workspace = self._records.workspaces[workspace_id]
         borne: defaultdict[str, set[UUID]] = defaultdict(set)
         for client in workspace.clients.values():
-            for word in asked.keys() & set(list_name_words(client.name)):
+            for word in asked.keys() & set(list_stored_words(client.name)):
                 borne[word].add(client.id)
         usual = {
             word for word, bearers in borne.items() if _is_usual(workspace, asked[word], bearers)

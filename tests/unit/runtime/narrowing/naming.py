@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from runtime.language.name_words import list_asked_words, list_name_words
+from runtime.language.name_words import list_asked_words, list_stored_words
 from runtime.messages import NamedClient
 from runtime.narrowing.mentions import choose_meant
 
@@ -22,9 +22,9 @@ def name_meant(question: str, names: Sequence[str], *, usual: frozenset[str] = f
     """
     asked = {word for each in list_asked_words(question) for word in each.lookups}
     named = [
-        NamedClient(UUID(int=number), name, usual & set(list_name_words(name)))
+        NamedClient(UUID(int=number), name, usual & set(list_stored_words(name)))
         for number, name in enumerate(names)
-        if asked & set(list_name_words(name))
+        if asked & set(list_stored_words(name))
     ]
     meant = choose_meant(question, named)
     return " / ".join(client.name for client in named if client.id in meant)

@@ -1,4 +1,4 @@
-"""A client whose name is in Hebrew is meant by the same name in Latin letters, where it is one."""
+"""A client is meant by the same name in the other script, where it is one."""
 
 from __future__ import annotations
 
@@ -59,6 +59,40 @@ NOT_MEANT = """
 """
 
 
+LATIN = """
+    Daniel Levi, Sarah Abel, Jonathan Katz, Mila Rosen, Tom Ben-Ari, Mark Summers, May Lee,
+    Dan Cohen, Amelia Price
+"""
+
+MEANT_IN_HEBREW = """
+    מה לוקח דניאל לוי?=Daniel Levi
+    מה אמרתי לדניאל לוי?=Daniel Levi
+    לוי דניאל - סיכום=Daniel Levi
+    מה דניאל אמר על השינה?=Daniel Levi
+    האם דניאל שותה?=Daniel Levi
+    מה עלה אצל שרה?=Sarah Abel
+    מה המצב של יונתן?=Jonathan Katz
+    מה סיפרה מילה רוזן?=Mila Rosen
+    האם טום בן ארי ישן?=Tom Ben-Ari
+    מה אמר דן כהן?=Dan Cohen
+    מה דיווחה מילה בפגישה?=Mila Rosen
+"""
+
+NOT_MEANT_IN_HEBREW = """
+    באיזו מילה היא השתמשה?
+    מי אכל מרק?
+    עד תום הטיפול?
+    מה אמרה על אחותה שרה?
+    מה אמר ד"ר דניאל?
+    מה אמר דניאל כהן?
+    מה הוא אמר?
+    מי לי יעזור?
+    מה אמר דן?
+    למי יש דניאל?
+    מה עשה סאמרס?
+"""
+
+
 def ask(question: str) -> str:
     return name_meant(question, [name.strip() for name in NAMES.split(",")])
 
@@ -76,3 +110,14 @@ def test_what_only_sounds_like_a_client_means_none(question: str) -> None:
 
 def test_a_surname_alone_means_only_who_is_written_so() -> None:
     assert ask("Did Levi call?") == "Dana Levi"
+
+
+@pytest.mark.parametrize("line", lines(MEANT_IN_HEBREW))
+def test_a_name_in_hebrew_means_whom_latin_letters_write_so(line: str) -> None:
+    question, name = line.split("=")
+    assert name_meant(question, [name.strip() for name in LATIN.split(",")]) == name
+
+
+@pytest.mark.parametrize("question", lines(NOT_MEANT_IN_HEBREW))
+def test_a_hebrew_word_that_a_latin_name_only_sounds_like_means_none(question: str) -> None:
+    assert name_meant(question, [name.strip() for name in LATIN.split(",")]) == ""
