@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from runtime.answering.quoting import (
+    addresses,
     best_sentence,
     has_open_quotation,
     is_backed,
@@ -21,6 +22,8 @@ from runtime.language.sentences import sentences
 from runtime.phrases import NOT_IN_RECORDS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runtime.answering.support import Evidence
     from runtime.messages import Passage
 
@@ -105,7 +108,8 @@ def check_sentence(sentence: str, evidence: Evidence) -> CheckedSentence:
 
     Markers are written `[1][2]`; those that name no passage are dropped. A sentence that quotes
     what none of its passages says is withheld whole: its other words may lean on the quotation. So
-    is one that they contradict; what they only cannot confirm is shown and told of. One that cites
+    is one with an address that none of them has, and one that they contradict; what they only
+    cannot confirm is shown and told of. One that cites
     nothing is held against all of the passages: it is told of, or withheld where they do not hold
     its facts.
     """
@@ -125,9 +129,9 @@ def check_sentence(sentence: str, evidence: Evidence) -> CheckedSentence:
 
     text = _tidy(_MARKERS.sub(rewrite, sentence))
     plain = _tidy(_MARKERS.sub(" ", sentence))
-    for quotation in quotations(plain):
-        if not any(stands_in(quotation, passage.text) for passage in cited.values()):
-            return CheckedSentence("", (), backed=False, warnings=(*warnings, "misquote_removed"))
+    invented = _find_invented(plain, [passage.text for passage in cited.values()])
+    if invented is not None:
+        return CheckedSentence("", (), backed=False, warnings=(*warnings, invented))
     is_uncited = not cited and _states_something(plain)
     finding = evidence.judge(plain, passages if is_uncited else cited)
     must_hold = is_uncited and not _ABOUT_RECORDS.search(plain)
@@ -148,6 +152,15 @@ def check_sentence(sentence: str, evidence: Evidence) -> CheckedSentence:
         backed=backed,
         warnings=tuple(warnings),
     )
+
+
+def _find_invented(plain: str, texts: Sequence[str]) -> Warned | None:
+    """Return why a sentence is withheld: it quotes, or names an address, that no text has."""
+    for quotation in quotations(plain):
+        if not any(stands_in(quotation, text) for text in texts):
+            return "misquote_removed"
+    known: set[str] = set().union(*map(addresses, texts))
+    return None if addresses(plain) <= known else "unsupported_removed"
 
 
 def _states_something(plain: str) -> bool:

@@ -24,6 +24,17 @@ _QUOTED: Final = re.compile(
 One left open runs to the sentence's end: better to refuse it than to let it by unread. In single
 marks it is at most 300 characters long: without a bound, many that never close took minutes.
 """
+_ADDRESS: Final = re.compile(
+    r"""(?:(?<![a-z\d_.+-])|(?<=[א-ת]-))  # Hebrew may join a letter to it
+    (?:
+        (?:[a-z][a-z\d+.-]*://|www\.)[^\s<>()\[\]]+
+        |[a-z\d_.+-]+@[a-z\d-]+(?:\.[a-z\d-]+)+
+        |(?:[a-z\d-]+\.)+(?:com|org|net|io|info|app|dev|gov|edu|il|uk|eu)\b(?:/[^\s<>()\[\]]*)?
+    )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Of the web or of mail. A note that was tampered with, or a model, may send a reader anywhere."""
+_SCHEME: Final = re.compile(r"^(?:[a-z][a-z\d+.-]*://)?(?:www\.)?")
 _FOLDED: Final = str.maketrans(
     {
         **dict.fromkeys("“”„«»״", '"'),
@@ -48,6 +59,12 @@ def quotations(sentence: str) -> list[str]:
         start, end = match.span(match.lastindex or 0)
         found.append(sentence[start:end].strip(" .,;:!?…"))
     return [quotation for quotation in found if quotation]
+
+
+def addresses(text: str) -> set[str]:
+    """Return the web and mail addresses in a text, as they compare: no scheme, no stop behind."""
+    found = (match[0].casefold() for match in _ADDRESS.finditer(text))
+    return {_SCHEME.sub("", address).rstrip(".,;:!?…/\"'") for address in found}
 
 
 def has_open_quotation(text: str) -> bool:

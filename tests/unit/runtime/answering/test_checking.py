@@ -123,6 +123,33 @@ class TestCheckSentence:
         assert (checked.text, checked.quotes) == ("", ())
         assert checked.warnings == ("misquote_removed",)
 
+    @pytest.mark.parametrize(
+        "sentence",
+        [
+            "She sleeps badly, see https://help.example/reset?id=7 [1].",
+            "She sleeps badly; write to nurse@help.example [1].",
+            "She sleeps badly, more on www.help.example. [1]",
+            "She sleeps badly, details at help-now.com/login [1].",
+            "היא ישנה רע, פרטים ב-help.co.il [1].",
+            "היא ישנה רע, פרטים ב-https://help.example או בhelp.org [1].",
+            "See https://help.example.",
+        ],
+    )
+    def test_an_address_that_no_passage_has_withholds_the_sentence(
+        self, evidence: Evidence, sentence: str
+    ) -> None:
+        checked = check_sentence(sentence, evidence)
+        assert checked.text == ""
+        assert checked.warnings == ("unsupported_removed",)
+
+    def test_an_address_of_its_passage_is_shown_with_its_scheme_or_without(
+        self, make_passage: Callable[..., Passage]
+    ) -> None:
+        text = "She reads HTTPS://www.Sleep-well.org/tips. Her mail: noa@sleep.example"
+        evidence = Evidence({1: make_passage(text)})
+        for sentence in ("She reads sleep-well.org/tips [1].", "Mail: noa@sleep.example. [1]"):
+            assert check_sentence(sentence, evidence).text == sentence
+
     def test_the_date_and_the_name_of_the_record_back_a_sentence(self, evidence: Evidence) -> None:
         assert check_sentence("Noa woke on 14.", evidence).backed is False
         assert check_sentence("On 14 in 2025, Noa woke at 3 [1].", evidence).backed
