@@ -28,7 +28,7 @@ _ADDRESS: Final = re.compile(
     r"""(?:(?<![a-z\d_.+-])|(?<=[א-ת]-))  # Hebrew may join a letter to it
     (?:
         (?:[a-z][a-z\d+.-]*://|www\.)[^\s<>()\[\]]+
-        |[a-z\d_.+-]+@[a-z\d-]+(?:\.[a-z\d-]+)+
+        |[a-z\d_][a-z\d_.+-]*@[a-z\d-]+(?:\.[a-z\d-]+)+
         |(?:[a-z\d-]+\.)+(?:com|org|net|io|info|app|dev|gov|edu|il|uk|eu)\b(?:/[^\s<>()\[\]]*)?
     )""",
     re.IGNORECASE | re.VERBOSE,
