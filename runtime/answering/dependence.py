@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from runtime.language.detection import detect
+from runtime.language.months import ENGLISH_MONTHS, HEBREW_MONTHS
 from runtime.language.stems import list_stems
 
 if TYPE_CHECKING:
@@ -54,8 +55,9 @@ _ASKING: Final = _words(
 )
 """English words that begin a sentence and, though capital there, name nobody."""
 _CALENDAR: Final = _words(
-    "january february march april may june july august september october november december monday",
-    "tuesday wednesday thursday friday saturday sunday i hebrew english phq gad christmas passover",
+    *ENGLISH_MONTHS,
+    "monday tuesday wednesday thursday friday saturday sunday",
+    "i hebrew english phq gad christmas passover",
 )
 _ROLES: Final = re.compile(
     r"\b(?:clients?|patients?|mother|father|mom|dad|parents?|husband|wife|partner|son|daughter"
@@ -95,10 +97,10 @@ _ORDINAL: Final = re.compile(
     re.IGNORECASE,
 )
 _TIME: Final = re.compile(
-    r"\b(?:january|february|march|april|may|june|july|august|september|october|november|december"
+    rf"\b(?:{'|'.join(ENGLISH_MONTHS)}"
     r"|today|yesterday|ago|(?:last|past|this|next|previous)\s+(?:\w+\s+)?"
     rf"{_TIME_NOUN}|(?:19|20)\d\d)\b"
-    r"|(?:ינואר|פברואר|מרץ|מרס|אפריל|מאי|יוני|יולי|אוגוסט|ספטמבר|אוקטובר|נובמבר|דצמבר|היום|אתמול"
+    rf"|(?:{'|'.join(HEBREW_MONTHS)}|היום|אתמול"
     r"|ש?עברה?|האחרונה?|האחרונים|לפני\s+(?:שבוע|חודש|שנה|יומ))(?![א-ת])",
     re.IGNORECASE,
 )

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from runtime.answering.denials import ABOUT, compare_negations
 from runtime.answering.surroundings import Scene, likeness
 from runtime.clinical.claims import Claim, Reading, Value, read_claims
-from runtime.clinical.dates import MONTHS, CalendarDate
+from runtime.clinical.dates import CalendarDate
 from runtime.clinical.quantities import Dose
 from runtime.clinical.subject import CLIENT
 from runtime.clinical.words import listed
+from runtime.language.months import MONTHS
 from runtime.language.sentences import sentences
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import Final
 
 from runtime.clinical.lexicon import prefixes
 from runtime.clinical.words import Word
+from runtime.language.months import MONTHS
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,12 +31,6 @@ class CalendarDate:
         return f"{self.year or '?'}-{self.month or '?'}-{self.day or '?'}"
 
 
-_NAMES: Final = (
-    "january jan ינואר", "february feb פברואר", "march mar מרץ מרס", "april apr אפריל", "may מאי",
-    "june jun יוני", "july jul יולי", "august aug אוגוסט", "september sep sept ספטמבר",
-    "october oct אוקטובר", "november nov נובמבר", "december dec דצמבר",
-)  # fmt: skip
-MONTHS: Final = {name: n for n, names in enumerate(_NAMES, 1) for name in names.split()}
 _ALSO_WORDS: Final = frozenset(("may", "march", "mar", "jan", "august"))
 _DAY: Final = re.compile(r"(?:0?[1-9]|[12]\d|3[01])")
 _YEAR: Final = re.compile(r"(?:19|20)\d\d")

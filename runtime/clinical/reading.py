@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from runtime.clinical.dates import MONTHS, CalendarDate, read_date, read_time
+from runtime.clinical.dates import CalendarDate, read_date, read_time
 from runtime.clinical.lexicon import lexicon, prefixes
 from runtime.clinical.numbers import read_number
 from runtime.clinical.quantities import (
@@ -17,6 +17,7 @@ from runtime.clinical.quantities import (
     read_span,
 )
 from runtime.clinical.words import Word, listed, words_of
+from runtime.language.months import MONTHS
 
 Kind: TypeAlias = Literal[
     "date", "time", "dose", "frequency", "span", "number", "medication", "person", "side", "word"

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from runtime.language.sounds import consonants
+from runtime.language.transliteration import FINAL_LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,6 @@ _STOPWORDS: Final = frozenset(
 )
 _HEBREW_PREFIXES: Final = "והבלמשכ"
 _HEBREW_ENDINGS: Final = re.compile(r"(?:יות|ים|ות|ית|[התי])$")
-_FINAL_LETTERS: Final = str.maketrans("ךםןףץ", "כמנפצ")
 _POSSESSIVE: Final = re.compile(r"['’]s?$")
 _PLURAL: Final = re.compile(r"(?<![suis])s$")
 _VERBAL: Final = re.compile(r"(?<=...)(?:ingly|edly|ing|ed|ly)$")
@@ -106,7 +106,7 @@ def _stem_hebrew(word: str) -> str:
     word = _without_hebrew_ending(word)
     while len(word) > _SHORTEST_STEM and word[0] in _HEBREW_PREFIXES:
         word = word[1:]
-    return word.translate(_FINAL_LETTERS)
+    return word.translate(FINAL_LETTERS)
 
 
 def _without_hebrew_ending(word: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
 
+from runtime.language.months import MONTHS
 from runtime.narrowing.calendar_days import (
     Days,
     make_day,
@@ -20,7 +21,7 @@ from runtime.narrowing.calendar_days import (
     of_year,
     shift,
 )
-from runtime.narrowing.time_words import MONTH, MONTH_NUMBERS, ORDINALS, Unit
+from runtime.narrowing.time_words import MONTH, ORDINALS, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ def _read_iso(match: re.Match[str], _today: date) -> TimePhrase | None:
 
 def _read_day_of_month(match: re.Match[str], today: date) -> TimePhrase | None:
     parts = match.groupdict()
-    month = MONTH_NUMBERS[_name_of(match)]
+    month = MONTHS[_name_of(match)]
     numbers = [int(parts[key]) for key in ("from", "day", "to") if parts.get(key)]
     year = _year_of(match, today)
     years = [year] if year else range(today.year, today.year - 8, -1)  # holds a leap year
@@ -156,7 +157,7 @@ def _read_day_of_month(match: re.Match[str], today: date) -> TimePhrase | None:
 
 
 def _read_month(match: re.Match[str], today: date) -> TimePhrase | None:
-    name, month = _name_of(match), MONTH_NUMBERS[_name_of(match)]
+    name, month = _name_of(match), MONTHS[_name_of(match)]
     year = _year_of(match, today)
     if year:
         return _phrase(of_month(year, month), "month")

@@ -9,22 +9,10 @@ import re
 import unicodedata
 from typing import Final, Literal, TypeAlias
 
+from runtime.language.months import MONTHS
+
 Unit: TypeAlias = Literal["day", "week", "month", "quarter", "year"]
 
-_MONTH_NAMES: Final = (
-    ("january", "jan", "ינואר", "ינו'"),
-    ("february", "feb", "פברואר", "פבר'"),
-    ("march", "mar", "מרץ", "מרס", "מארס"),
-    ("april", "apr", "אפריל", "אפר'"),
-    ("may", "מאי"),
-    ("june", "jun", "יוני"),
-    ("july", "jul", "יולי"),
-    ("august", "aug", "אוגוסט", "אוג'"),
-    ("september", "sept", "sep", "ספטמבר", "ספט'"),
-    ("october", "oct", "אוקטובר", "אוק'"),
-    ("november", "nov", "נובמבר", "נוב'"),
-    ("december", "dec", "דצמבר", "דצמ'"),
-)
 _WEEKDAY_NAMES: Final = (
     ("monday", "שני"),
     ("tuesday", "שלישי"),
@@ -65,9 +53,6 @@ _DUALS: Final = frozenset(("יומיים", "שבועיים", "חודשיים", "
 _VAGUE_NUMBERS: Final = {"couple": 3, "couple of": 3, "few": 6, "several": 8, "כמה": 6, "מספר": 6}
 """Wide on purpose: a span too long hides nothing."""
 
-MONTH_NUMBERS: Final = {
-    name: number for number, names in enumerate(_MONTH_NAMES, start=1) for name in names
-}
 WEEKDAY_NUMBERS: Final = {
     name: number for number, names in enumerate(_WEEKDAY_NAMES) for name in names
 }
@@ -85,8 +70,8 @@ def _any_of(names: dict[str, int], wanted: str) -> str:
 
 _LATIN, _HEBREW = r"^[a-z]", r"^[א-ת]"
 MONTH: Final = (
-    rf"(?:\b(?:{_any_of(MONTH_NUMBERS, _LATIN)})\b\.?"
-    rf"|(?:{_any_of(MONTH_NUMBERS, _HEBREW)})(?![א-ת'\"]))"
+    rf"(?:\b(?:{_any_of(MONTHS, _LATIN)})\b\.?"
+    rf"|(?:{_any_of(MONTHS, _HEBREW)})(?![א-ת'\"]))"
 )
 """Hebrew names may have a prefix before them, so they have no boundary there."""
 EN_WEEKDAY: Final = _any_of(WEEKDAY_NUMBERS, _LATIN)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from runtime.language.months import ENGLISH_MONTHS, HEBREW_MONTHS
 from runtime.language.name_words import list_asked_words, list_stored_words, prepare
 from runtime.language.stems import stems_of
 from runtime.messages import ChatDocument
@@ -36,11 +37,11 @@ _OF_TIME_OR_ALL: Final = stems_of(
     """happened discussed discuss talk speak agree agreed said plan plans been doing go going
     summary summarise summarize overview tell session sessions visit meeting appointment
     last latest recent previous week weeks month months year years yesterday today between until
-    since january february march april may june july august september october november december
+    since
     קרה דיברנו דובר נאמר סוכם סיכמנו סיכום תוכנית תכנית ספר ספרי סכם סכמי שלומו שלומה מצבו מצבה
     פגישה פגישות מפגש ביקור טיפול אחרונה אחרון אחרונות קודמת קודם שבוע שבועות חודש חודשים שנה
-    אתמול היום מאז לבין עבר שעבר שעברה
-    ינואר פברואר מרץ מרס אפריל מאי יוני יולי אוגוסט ספטמבר אוקטובר נובמבר דצמבר"""
+    אתמול היום מאז לבין עבר שעבר שעברה """
+    + " ".join((*ENGLISH_MONTHS, *HEBREW_MONTHS))
 )
 """What may stand in a question that asks for no one thing: `What happened in the last session?`"""
 
