@@ -8,22 +8,10 @@ from decimal import Decimal
 from typing import Final
 
 from runtime.clinical.words import Word, listed
+from runtime.language.number_words import SMALL_NUMBERS
 
-_ENGLISH: Final = listed(
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-    "sixteen seventeen eighteen nineteen"
-)
 _ENGLISH_TENS: Final = listed("twenty thirty forty fifty sixty seventy eighty ninety")
-_HEBREW: Final = (
-    "אפס", "אחד אחת", "שניים שתיים שני שתי", "שלוש שלושה שלושת", "ארבע ארבעה ארבעת",
-    "חמש חמישה חמשת", "שש שישה ששה ששת", "שבע שבעה שבעת", "שמונה שמונת", "תשע תשעה תשעת",
-    "עשר עשרה עשרת",
-)  # fmt: skip
 _HEBREW_TENS: Final = listed("עשרים שלושים ארבעים חמישים שישים שבעים שמונים תשעים")
-_UNITS: Final = {
-    **{word: n for n, word in enumerate(_ENGLISH)},
-    **{word: n for n, words in enumerate(_HEBREW) for word in words.split()},
-}
 _TENS: Final = {
     **{word: 10 * n for n, word in enumerate(_ENGLISH_TENS, 2)},
     **{word: 10 * n for n, word in enumerate(_HEBREW_TENS, 2)},
@@ -94,7 +82,7 @@ def _read_words(words: Sequence[Word], at: int) -> tuple[str, int] | None:
         return str(_HUNDREDS[text]), 1
     if text in _TENS:
         return _read_tens(words, at)
-    return _read_units(words, at) if text in _UNITS else None
+    return _read_units(words, at) if text in SMALL_NUMBERS else None
 
 
 def _read_tens(words: Sequence[Word], at: int) -> tuple[str, int]:
@@ -102,14 +90,14 @@ def _read_tens(words: Sequence[Word], at: int) -> tuple[str, int]:
     tens = _TENS[words[at].text]
     place = at + 1 + (_text(words, at + 1) == "-")
     following = _text(words, place)
-    unit = _UNITS.get(following.removeprefix("ו"), 0)
+    unit = SMALL_NUMBERS.get(following.removeprefix("ו"), 0)
     joined = following.isascii() or following[:1] == "ו"
     return (str(tens + unit), place + 1 - at) if joined and 0 < unit < _TEN else (str(tens), 1)
 
 
 def _read_units(words: Sequence[Word], at: int) -> tuple[str, int]:
     """Read `five`, `חמש עשרה`, `five hundred`, `two and a half`, `שניים וחצי`."""
-    unit, following = _UNITS[words[at].text], _text(words, at + 1)
+    unit, following = SMALL_NUMBERS[words[at].text], _text(words, at + 1)
     if following in {"עשר", "עשרה"} and unit < _TEN:
         return str(unit + _TEN), 2
     if following in {"hundred", "מאות"}:

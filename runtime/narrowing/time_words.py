@@ -10,6 +10,7 @@ import unicodedata
 from typing import Final, Literal, TypeAlias
 
 from runtime.language.months import MONTHS
+from runtime.language.number_words import SMALL_NUMBERS
 
 Unit: TypeAlias = Literal["day", "week", "month", "quarter", "year"]
 
@@ -22,20 +23,6 @@ _WEEKDAY_NAMES: Final = (
     ("saturday", "שבת"),
     ("sunday", "ראשון"),
 )
-_NUMBER_NAMES: Final = {
-    1: "one אחד אחת",
-    2: "two couple שני שתי שניים שתיים",
-    3: "three שלושה שלוש שלושת",
-    4: "four ארבעה ארבע ארבעת",
-    5: "five חמישה חמש חמשת",
-    6: "six שישה שש ששת",
-    7: "seven שבעה שבע שבעת",
-    8: "eight שמונה שמונת",
-    9: "nine תשעה תשע תשעת",
-    10: "ten עשרה עשר עשרת",
-    11: "eleven",
-    12: "twelve",
-}
 _UNIT_NAMES: Final[dict[Unit, str]] = {
     "day": "day days יום ימים יומיים",
     "week": "week weeks שבוע שבועות שבועיים",
@@ -60,7 +47,7 @@ UNITS: Final[dict[str, Unit]] = {
     name: unit for unit, names in _UNIT_NAMES.items() for name in names.split()
 }
 ORDINALS: Final = {name: n for n, names in _ORDINAL_NAMES.items() for name in names.split()}
-_NUMBERS: Final = {name: n for n, names in _NUMBER_NAMES.items() for name in names.split()}
+_NUMBERS: Final = {name: n for name, n in SMALL_NUMBERS.items() if n}
 
 
 def _any_of(names: dict[str, int], wanted: str) -> str:
