@@ -28,12 +28,12 @@ _TENSES: Final = {
     **dict.fromkeys(("is", "are", "am"), "is"), **dict.fromkeys(("was", "were"), "was"),
     **dict.fromkeys(("has", "have"), "perfect"), "had": "past perfect",
 }  # fmt: skip
-_PRONOUNS: Final = {
-    **dict.fromkeys(listed("he him his"), "he"), **dict.fromkeys(listed("she her hers"), "she"),
-    **dict.fromkeys(listed("they them their theirs"), "they"),
-    **dict.fromkeys(listed("i me my mine"), "i"), **dict.fromkeys(listed("you your yours"), "you"),
-    **dict.fromkeys(listed("we us our ours"), "we"),
-}  # fmt: skip
+_PRONOUNS: Final = frozenset(
+    listed(
+        """he him his she her hers they them their theirs i me my mine you your yours we us our
+        ours"""
+    )
+)
 _NOUN_FOLLOWS: Final = frozenset(
     listed("the a an his her their my our your 's of this that any no")
 )
@@ -167,7 +167,7 @@ class _Reader:
             self.tenses.append(self.aux)
             return 1
         if text in _PRONOUNS:
-            self.items.append(("pronoun", _PRONOUNS[text]))
+            self.items.append(("pronoun", text))
             return 1
         if text == "on" and self._is_medicated(at):
             if self.tenses[-1] == "is":
@@ -190,7 +190,7 @@ class _Reader:
             return 1
         before = self.words[at - 1].text if at else ""
         if text == "not" and before in _TENSES and after and after[0] in _PRONOUNS:
-            self.items += [("pronoun", _PRONOUNS[after[0]]), ("word", "not")]
+            self.items += [("pronoun", after[0]), ("word", "not")]
             return 2
         return 0
 

@@ -14,6 +14,10 @@ from runtime.clinical.words import Word, listed
 HEADS: Final = frozenset(listed("dose name diagnosis age occupation address title history"))
 """What somebody or something has one of: whose it is may stand before it or behind."""
 _OF: Final = ("word", "of")
+_OWNS: Final = ("word", "'s")
+_POSSESSIVES: Final = {
+    "he": "his", "she": "her", "they": "their", "i": "my", "you": "your", "we": "our",
+}  # fmt: skip
 _WRAPPINGS: Final = tuple(
     tuple(text.split())
     for text in (
@@ -48,11 +52,6 @@ def put_owner_first(items: list[Item]) -> list[Item]:
 
     Only of heads that nobody does to anybody: `the fear of her son` is not `her son's fear`.
     """
-    items = [
-        item
-        for at, item in enumerate(items)
-        if item != ("word", "'s") or not any(head in HEADS for _, head in items[at + 1 : at + 2])
-    ]
     if items.count(_OF) != 1:
         return items
     at = items.index(_OF)
@@ -68,15 +67,24 @@ def put_owner_first(items: list[Item]) -> list[Item]:
     is_sure = not (is_person and (has_owner or heads[0][1] == "history"))
     if not owner or not is_sure or (rest and rest[0][0] == "word"):
         return items
-    return [*items[: at - 1], *owner, items[at - 1], *rest]
+    return [*items[: at - 1], *_own(owner), items[at - 1], *rest]
 
 
 def name_age(items: list[Item]) -> list[Item]:
     """Say `how old is she` as `what is her age`."""
     rest = items[1:]
     if items[:1] == [("word", "how old")] and all(i[0] in {"pronoun", "person"} for i in rest):
-        return [("word", "what"), *rest, ("word", "age")]
+        return [("word", "what"), *_own(rest), ("word", "age")]
     return items
+
+
+def _own(owner: Sequence[Item]) -> list[Item]:
+    """Say whose: `her` of `she`, `son 's` of `son`; of a medication no more than its name."""
+    owning = [
+        (kind, _POSSESSIVES.get(fact, fact)) if kind == "pronoun" else (kind, fact)
+        for kind, fact in owner
+    ]
+    return [*owning, _OWNS] if owning[-1:] and owning[-1][0] in {"person", "name"} else owning
 
 
 def drop_taking(items: list[Item]) -> list[Item]:

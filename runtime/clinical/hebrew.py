@@ -39,8 +39,21 @@ _ASKING: Final = frozenset((("prefix", "ה"),)) | frozenset(
     for fact in (*_OPENING, "what", "who", "how many", *listed("שעות את היה הייתה לא"))
 )
 """Words that can be no further verb, nor what another verb does."""
-_FIXED: Final = frozenset(("word", fact) for fact in listed("לא אין רק גם אפילו כבר עוד שוב"))
+_FIXED: Final = frozenset(
+    ("word", fact)
+    for fact in listed(
+        "לא אין אינה אינו אינם אינן איננה איננו טרם בלי ללא רק גם אפילו כבר עוד עדיין שוב"
+    )
+)
 """Words whose place says what they belong to."""
+_OWNED: Final = frozenset(
+    ("word", thing)
+    for thing in (
+        "dose", "diagnosis", "goal", "goals", "medication", "medications", "treatment",
+        "side effects", "symptoms", "mood", "sleep problems",
+    )
+)  # fmt: skip
+"""Things, which nobody is: `האחות של דנה` is Dana's sister, `האחות דנה` is a nurse."""
 _ALSO_NAMES: Final = frozenset(listed("אביה אחיה אמה אמי אימי"))
 """Her father, her brother, her mother, my mother; or a first name."""
 _FLOATING: Final = ("previous ", "last ", "this ", "day ")
@@ -185,7 +198,7 @@ def _drop_owner(items: list[Item]) -> list[Item]:
     """Leave `של` out between a thing and whose it is: `מינון הסרטרלין`, `המינון של הסרטרלין`."""
     kept: list[Item] = []
     for item in items:
-        is_link = item == ("word", "של") and kept and kept[-1][0] == "word"
+        is_link = item == ("word", "של") and kept and kept[-1] in _OWNED
         if not is_link:
             kept.append(item)
     return kept

@@ -26,41 +26,58 @@ _DECIMAL: Final = re.compile(r"\d+(?:[.,]\d+)?")
 _LONGEST: Final = 20
 _CODE: Final = re.compile(r"0\d")
 """A number of a telephone or a file, in which the zero counts."""
+_DAY_AND_MONTH: Final = re.compile(r"(\d{1,2})[./](\d{1,2})")
+_DAYS: Final = 31
+_MONTHS: Final = 12
 _FRACTION: Final = re.compile(r"([1-3])/([248])")
 
 
 def read_number(words: Sequence[Word], at: int) -> tuple[str, int] | None:
     """Return the number that begins at this word and its length; a range is `5-10`.
 
-    What is no single number (`120/80`) is kept as it is written. Words that are often not meant as
-    numbers are left to `read_amount`.
+    What is no single number (`120/80`) is kept as it is written, and so is what may be a day and
+    month: `1.10` is not `1.1`. Words that are often not meant as numbers are left to `read_amount`.
     """
-    read = read_amount(words, at)
+    read = _read_range(words, at, is_bare=True)
     return None if read is None or (read[1] == 1 and words[at].text in _NOT_ALONE) else read
 
 
 def read_amount(words: Sequence[Word], at: int) -> tuple[str, int] | None:
     """Return what `read_number` does where a unit follows, so that `one` and `half` are numbers."""
-    first = _read_one(words, at)
+    return _read_range(words, at, is_bare=False)
+
+
+def _read_range(words: Sequence[Word], at: int, *, is_bare: bool) -> tuple[str, int] | None:
+    first = _read_one(words, at, is_bare=is_bare)
     if first is None:
         return None
     value, length = first
     dash = at + length
     if dash + 1 < len(words) and words[dash].text in {"-", "to", "עד"}:
-        last = _read_one(words, dash + 1)
+        last = _read_one(words, dash + 1, is_bare=is_bare)
         if last is not None:
             return f"{value}-{last[0]}", length + 1 + last[1]
     return value, length
 
 
-def _read_one(words: Sequence[Word], at: int) -> tuple[str, int] | None:
+def _read_one(words: Sequence[Word], at: int, *, is_bare: bool) -> tuple[str, int] | None:
     text = words[at].text
+    if is_bare and _may_be_day(text):
+        return text, 1
     if text[0].isdigit():
         return _read_figures(text), 1
     if text in _PARTS:
         length = 1 + (_text(words, at + 1) in {"a", "an", "of"})
         return _PARTS[text], length
     return _read_words(words, at)
+
+
+def _may_be_day(text: str) -> bool:
+    """Say whether figures may be a day and month: `1.10` of October, `1/2` of February."""
+    found = _DAY_AND_MONTH.fullmatch(text)
+    if found is None:
+        return False
+    return 1 <= int(found[1]) <= _DAYS and 1 <= int(found[2]) <= _MONTHS
 
 
 def _read_figures(text: str) -> str:

@@ -29,7 +29,7 @@ _DUALS: Final = {
 }  # fmt: skip
 _ADVERBS: Final = {
     "daily": "1/day", "nightly": "1/night", "weekly": "1/week", "monthly": "1/month",
-    "qd": "1/day", "od": "1/day", "bid": "2/day", "tid": "3/day", "qid": "4/day",
+    "qd": "1/day", "bid": "2/day", "tid": "3/day", "qid": "4/day",
 }  # fmt: skip
 _TIMES: Final = {"once": "1", "twice": "2", "thrice": "3", "פעם": "1", "פעמיים": "2"}
 _PER: Final = frozenset(("a", "per", "every", "each", "in", "כל"))

@@ -49,7 +49,8 @@ def normalize_question(text: str) -> str:
     """Return the question without what cannot change its answer. Idempotent.
 
     Folded are Unicode forms, niqqud, kinds of quotes and dashes, white space, what is polite at
-    either end, punctuation there, and capitals but those that may tell a name from a word.
+    either end, punctuation there, and capitals but those that may tell a name from a word: of
+    `Autumn` within a sentence, and of `Will` at its start.
     """
     text = " ".join(fold(text).split())
     while True:
@@ -71,6 +72,7 @@ def _lower(text: str) -> str:
         opens = match.start() == 0
         if small in _ALSO_A_NAME and not (opens and (small in _NOT_A_NAME or word.islower())):
             return word
-        return small
+        may_be_name = word.istitle() and not opens and small not in _NOT_A_NAME
+        return word if may_be_name else small
 
     return _WORD.sub(lower, text)

@@ -111,7 +111,7 @@ def test_one_question_in_two_wordings_passes(asked: str, remembered: str) -> Non
 
 
 def test_words_that_no_table_knows_must_be_the_same() -> None:
-    assert asks_the_same("Did the blorf glimp?", "did the Blorf glimp")
+    assert asks_the_same("Did the blorf glimp?", "did the blorf glimp")
     assert not asks_the_same("Did the blorf glimp?", "Did the blorfs glimp?")
 
 
