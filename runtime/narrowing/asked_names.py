@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from runtime.language.name_words import list_asked_words, prepare
-from runtime.narrowing.ordinary_names import HONORIFICS, OTHER_PERSONS
+from runtime.narrowing.ordinary_names import HONORIFICS, JOINS, OTHER_PERSONS
 
 _SENTENCE_ENDS: Final = frozenset('.?!:;\n•*"“”')
 _SHORT: Final = 3
@@ -57,6 +57,24 @@ class AskedNames:
         if not 0 <= first < second < len(self.words):
             return False
         return not self.words[first].possessive and self.between(first, second) in (" ", "-", "־")
+
+    def joined_places(self, place: int) -> set[int]:
+        """Return where somebody stands who is joined to, or compared with, the one at a place."""
+        joined = set()
+        if self.word(place - 1) in JOINS:
+            joined.add(place - 2)
+        if self.word(place + 1) in JOINS:
+            joined.add(place + 2)
+        if self._begins(place, "ו") or (self._begins(place, "ל") and self.word(place - 2) == "בינ"):
+            joined.add(place - 1)
+        if self._begins(place + 1, "ו") or (
+            self._begins(place + 1, "ל") and self.word(place - 1) == "בינ"
+        ):
+            joined.add(place + 1)
+        return joined
+
+    def _begins(self, place: int, letter: str) -> bool:
+        return 0 <= place < len(self.words) and self.words[place].text.startswith(letter)
 
     def _is_abbreviated(self, place: int) -> bool:
         """Say whether the dot before belongs to "Mr." or to an initial."""

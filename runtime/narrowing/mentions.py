@@ -30,6 +30,7 @@ from runtime.narrowing.ordinary_names import (
     SURNAMES,
     THINGS,
     TIME_CUES,
+    WHICH,
 )
 from runtime.narrowing.subjects import is_described, is_subject
 
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
     from runtime.messages import NamedClient
 
 _SHORTEST_NAME: Final = 3
+_WHO: Final = "מי"
+"""Before a name that is a verb too: `מי שרה`, who sings."""
+_OF: Final = "של"
+"""Behind a word, it is a thing: `גל של חרדה`."""
 _HEBREW_SURNAME: Final = re.compile("..(?:סונ|שטיינ|ברג|ביצ|סקי|צקי|שווילי|אשוילי)$")
 """Endings of families' names, in normalised letters."""
 
@@ -55,8 +60,12 @@ def choose_meant(question: str, named: Sequence[NamedClient]) -> frozenset[UUID]
     used = {place for _, places in whole for place in places}
     meant = {bearer.client.id for bearer, _ in whole}
     for place in range(len(asked.words)):
-        if place not in used:
-            meant |= _choose_by_word(place, bearers, asked)
+        by_word = _choose_by_word(place, bearers, asked) if place not in used else set()
+        if by_word:
+            meant |= by_word
+            used.add(place)
+    for place in sorted(used):
+        meant |= _choose_joined(place, bearers, asked)
     return frozenset(meant)
 
 
@@ -111,7 +120,7 @@ def _is_near(first: int, second: int, asked: AskedNames) -> bool:
 
 
 def _is_whole(run: Sequence[Hit], asked: AskedNames) -> bool:
-    names = [hit for hit in run if hit.word not in PARTICLES]
+    names = [hit for hit in run if hit.word not in PARTICLES | OTHER_PERSONS]
     if len(run) < 2 or not names:  # noqa: PLR2004 - two words make a name
         return False
     words = [asked.words[hit.place].text for hit in run]
@@ -148,6 +157,21 @@ def _choose_by_word(place: int, bearers: Sequence[Bearer], asked: AskedNames) ->
         chosen = [bearer for bearer in here if check(hit, bearer, asked)]
         meant |= {bearer.client.id for bearer in chosen if _fits_initial(hit, bearer, asked)}
     return meant
+
+
+def _choose_joined(place: int, bearers: Sequence[Bearer], asked: AskedNames) -> set[UUID]:
+    """Return who is asked of beside the one who is meant at a place: `Jack and Joy's session`.
+
+    A first name there may be an ordinary word: that adds a client, and hides none.
+    """
+    joined = asked.joined_places(place)
+    return {
+        bearer.client.id
+        for bearer in bearers
+        for hit in bearer.hits
+        if hit.place in joined and hit.word == bearer.words[0]
+        if is_hebrew(asked.words[hit.place].text) or asked.is_capital(hit.place)
+    }
 
 
 def _is_anothers_name(
@@ -189,10 +213,14 @@ def _choose_check(hit: Hit) -> _Check:
 def _is_hebrew_name(hit: Hit, bearer: Bearer, asked: AskedNames) -> bool:
     """A first name that is no other word; else what stands by a word said of people."""
     is_surname = hit.word != bearer.words[0]
-    if not is_surname and not _is_ordinary(hit, bearer):
+    before = asked.word(hit.place - 1)
+    is_ordinary = _is_ordinary(hit, bearer)
+    if not is_surname and not is_ordinary and before != _WHO:
         return True
-    if hit.prefixed or (is_surname and _is_ordinary(hit, bearer)):
-        return not hit.prefixed and asked.word(hit.place - 1) in HONORIFICS
+    if before in WHICH or (is_ordinary and asked.word(hit.place + 1) == _OF):
+        return False
+    if hit.prefixed or (is_surname and is_ordinary):
+        return not hit.prefixed and before in HONORIFICS
     if not is_surname and _does_what_people_do(hit.place, asked):
         return True
     return _is_spoken_of(hit.place, asked)

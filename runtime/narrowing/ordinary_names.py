@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from typing import Final
 
+from runtime.language.months import HEBREW_MONTHS
 from runtime.language.name_words import normalise
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(map(normalise, text.split()))
+def _words(*texts: str) -> frozenset[str]:
+    return frozenset(normalise(word) for text in texts for word in text.split())
 
 
 CALENDAR: Final = _words(
     """
     april may june july august jan march autumn summer winter spring monday tuesday
-    wednesday thursday friday saturday sunday easter noel אביב סתיו חורף ניסן סיוון אלול
-    """
+    wednesday thursday friday saturday sunday easter noel אביב סתיו חורף ניסן סיוון אלול שבת
+    """,
+    *HEBREW_MONTHS,
 )
 ORDINARY: Final = CALENDAR | _words(
     """
@@ -52,7 +54,7 @@ ORDINARY: Final = CALENDAR | _words(
     england ireland london paris austin boston dallas denver phoenix sydney florence geneva
     georgia carolina virginia dakota jordan israel india asia america britain holland nash
     lowell logan lima milan roma vienna troy kent lincoln madison chester lancaster windsor
-    אביב אבן אדוה אהבה אהובה אודם אופיר אופק אור אורה אורות אורי אושר אייל איילה אילה אילון
+    אביב אבן אדוה אהבה אהובה אודם אופיר אופק אור אורה אורות אורי אושר אייל איילה אילה אילון אלה
     אלון אלמוג אמונה אמת אסיף אפיק ארבל ארז באר בן בר ברוך ברוש ברכה ברק בת גאון גבאי גבע
     גבעה גולן גונן גורן גיא גיל גילה גל גלבוע גלי גלים גן גנית גפן דגן דולב דור דיין דן דקל
     דקלה דרור דרך הדס הוד הילה הלל הרוש ורד זאב זהב זהבה זהר זוהר זית זמיר זמר חבצלת חדד חוה
@@ -120,8 +122,12 @@ SAYINGS: Final = _words(
     """
 )
 """Before or after a name: what is said of people."""
-PRONOUNS: Final = _words("הוא היא")
+PRONOUNS: Final = _words("הוא היא מי")
 """Before such a verb: what follows is not who, but what."""
+WHICH: Final = _words("איזה איזו אילו באיזה באיזו באילו מאיזה מאיזו לאיזה לאיזו")
+"""Before a word that is then no name: `באיזה גיל`."""
+JOINS: Final = _words("and or vs versus או לעומת מול")
+"""Between two of whom one is as much a client as the other."""
 MOTIONS: Final = _words(
     "move moves moved moving travel travels traveled travelled flew fly flight go goes going went"
     " drove trip relocate relocated commute commutes drive drives visit visits visited"

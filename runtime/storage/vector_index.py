@@ -24,8 +24,11 @@ INDEXED_ROWS: Final = 20_000
 """About where walking gets faster than reading. One that shrinks keeps its index down to a half.
 
 Reckoned from what a row and a walk were measured to take; docs/decisions/0010-vector-search.md."""
-EF_CONSTRUCTION: Final = 200
-"""With the server's own 64 a walk misses more; with 400 it takes no less time for the same recall.
+BUILT_WITH: Final = "m = 24, ef_construction = 200"
+"""How many neighbours each vector has, and the effort of finding them.
+
+With the server's own 16 and 64, a walk must go further for the same recall; with more it takes no
+less time. Part of an index's name, so that one built otherwise is replaced.
 
 Source: measured, docs/benchmarks.md."""
 MOST_INDEXES: Final = 32
@@ -54,15 +57,15 @@ class VectorSet:
         return (
             f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {self.index_name} ON {self.table} "
             f"USING hnsw ((quantized::bit({self.bits})) bit_hamming_ops) "
-            f"WITH (ef_construction = {EF_CONSTRUCTION}) "
+            f"WITH ({BUILT_WITH}) "
             f"WHERE workspace_id = '{self.workspace_id}' AND embedding_model = '{key}'"
         )
 
 
 def index_name(table: VectorTable, workspace_id: UUID, model_key: str) -> str:
     """Return what the index of a workspace and model on a table is called."""
-    digest = hashlib.sha256(workspace_id.bytes + model_key.encode()).hexdigest()[:24]
-    return f"{table}_near_{digest}"
+    named = workspace_id.bytes + f"{model_key} {BUILT_WITH}".encode()
+    return f"{table}_near_{hashlib.sha256(named).hexdigest()[:24]}"
 
 
 def choose_indexed(sets: Iterable[VectorSet], present: frozenset[str]) -> list[VectorSet]:

@@ -45,7 +45,7 @@ WALKING: Final = {
     **READING,
     "enable_sort": "off",
     "hnsw.iterative_scan": "relaxed_order",
-    "hnsw.ef_search": "400",
+    "hnsw.ef_search": "200",
     "hnsw.scan_mem_multiplier": "8",
 }
 

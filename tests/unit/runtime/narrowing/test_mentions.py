@@ -101,6 +101,16 @@ MEANT = {
     "איך ישן איתן החודש?": "איתן כץ",
     "מה יעל ועידו אמרו?": "יעל שמש / עידו נחום",
     "What did מיכל report?": "מיכל אזולאי",
+    # one beside another
+    "Will and Olga's sessions": "Will Cross / Olga Beck",
+    "Grace or Olga: who sleeps worse?": "Grace Rowe / Olga Beck",
+    "Did Olga and May meet?": "May Ellison / Olga Beck",
+    "מי ישן גרוע יותר, שיר או מיכל?": "שיר גולן / מיכל אזולאי",
+    "מה משותף לאור ומיכל?": "אור כהן / מיכל אזולאי",
+    "מה משותף לטל ולמיכל?": "טל ברק / מיכל אזולאי",
+    "מה ההבדל בין שיר למיכל?": "שיר גולן / מיכל אזולאי",
+    "מיכל לעומת אור": "אור כהן / מיכל אזולאי",
+    "Did Olga and will power help?": "Olga Beck",
     "מה Grace דיווחה?": "Grace Rowe",
 }
 
@@ -151,6 +161,10 @@ NOT_MEANT = [
     "מי בן עשרים?",
     "מה אמרה מיכלי?",
     "מי סובל מכאבים?",
+    "באיזה גיל התחילה החרדה?",
+    "מי תיאר תקווה?",
+    "האם תיאר שיר של ילדים?",
+    "מי יעל לטיפול?",
     "",
 ]
 
@@ -195,3 +209,36 @@ def test_a_word_that_is_usual_in_the_notes_needs_a_capital() -> None:
     assert choose_meant("did quill write?", seen) == frozenset()
     assert choose_meant("did quill write?", unseen) == {UUID(int=0)}
     assert choose_meant("did Quill write?", seen) == {UUID(int=0)}
+
+
+@pytest.mark.parametrize(
+    ("name", "question"),
+    [
+        ("שבת לוי", "מה קרה בשבת?"),
+        ("מאי לב", "מה קרה במאי?"),
+        ("יולי לב", "מה השתנה ביולי?"),
+        ("אלה ורד", "מה אלה התסמינים?"),
+        ("אלה ורד", "אלה תרופות ניתנו?"),
+        ("שרה לב", "מי שרה במקהלה?"),
+        ("אושר כץ", "מי חווה אושר?"),
+        ("דניאל בן דוד", "מי בן דוד של המטופל?"),
+    ],
+)
+def test_a_word_of_another_meaning_is_told_by_what_stands_beside_it(
+    name: str, question: str
+) -> None:
+    assert name_meant(question, [name]) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "question"),
+    [
+        ("מאי לב", "מה אמרה מאי במאי?"),
+        ("אלה ורד", "האם אלה סיפרה על העבודה?"),
+        ("שרה לב", "מה שרה סיפרה?"),
+        ("דניאל בן דוד", "מה אמר דניאל בן דוד?"),
+        ("גיל בר", "מה גיל אמר?"),
+    ],
+)
+def test_the_same_name_is_meant_where_a_person_stands(name: str, question: str) -> None:
+    assert name_meant(question, [name]) == name
