@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from runtime.answering.denials import ABOUT, compare_negations
+from runtime.answering.qualities import RELATIONS, are_alike
 from runtime.answering.surroundings import Scene, likeness
 from runtime.clinical.claims import Claim, Reading, Value, read_claims
 from runtime.clinical.dates import CalendarDate
@@ -35,10 +36,6 @@ CERTAIN: Final = 0.25
 other where the said one stands nowhere in the passage. Source: benchmarks/grounding.py."""
 CLEARLY_NEARER: Final = 0.3
 """By how much, where the said value stands elsewhere in the passage."""
-_OPPOSITES: Final = {
-    "up": "down", "down": "up", "start": "stop", "stop": "start", "better": "worse",
-    "worse": "better",
-}  # fmt: skip
 _COVERS: Final[Mapping[str, frozenset[str]]] = {
     "partner": frozenset(("husband", "wife", "boyfriend", "girlfriend", "ex husband", "ex wife")),
     "parents": frozenset(("mother", "father")),
@@ -47,6 +44,7 @@ _COVERS: Final[Mapping[str, frozenset[str]]] = {
     "siblings": frozenset(("brother", "sister", "brothers", "sisters")),
     "grandparents": frozenset(("grandmother", "grandfather")),
 }
+_SMALLER_UNITS: Final = {"week": (7, "day"), "year": (12, "month")}
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 _COUNTED_SPAN: Final = re.compile(r"\d\S* \w+")
 _NAME: Final = re.compile(r"[^\W\d_]+")
@@ -59,10 +57,10 @@ _SENTENCES_APART: Final = 1000
 _ENOUGH_SHARED: Final = 2
 _COUNTED_KINDS: Final = frozenset(("number", "dose", "span", "frequency", "time", "date"))
 _MAY_BE_NEW: Final = frozenset(
-    ("change", "frequency", "per", "span", "person", "weekday", "daypart")
+    ("change", "frequency", "per", "span", "person", "weekday", "daypart", "quality")
 )
 """Kinds that a faithful sentence may add by rewording: without a counterpart they prove nothing."""
-_MAY_BE_SWAPPED: Final = frozenset(("side", "dose", "change", "date", "time"))
+_MAY_BE_SWAPPED: Final = frozenset(("side", "dose", "change", "date", "time", "quality"))
 """Kinds of which a passage often has two, each of its own matter: `left hand, right leg`."""
 _COMPARED: Final = frozenset(("dose", "number", "date", "time", "side", "medication", *_MAY_BE_NEW))
 
@@ -173,15 +171,16 @@ def _compare_value(claim: Claim, said: Scene, known: Scene) -> Iterator[Finding]
             is_there, same = True, max(same, alike)
         else:
             has_others, other = True, max(other, alike)
+    worst: Verdict = "doubtful" if claim.value in RELATIONS else "contradicted"
     if is_there:
         if claim.kind in _MAY_BE_SWAPPED and other - same >= CLEARLY_NEARER:
-            yield Finding("contradicted", (claim.kind,))
+            yield Finding(worst, (claim.kind,))
     elif claim.kind in _MAY_BE_NEW:
         if has_others and other >= CERTAIN:
-            yield Finding("contradicted", (claim.kind,))
+            yield Finding(worst, (claim.kind,))
     else:
         certain = has_others and other >= CERTAIN
-        yield Finding("contradicted" if certain else "doubtful", (claim.kind,))
+        yield Finding(worst if certain else "doubtful", (claim.kind,))
 
 
 def _compare_places(claim: Claim, said: Scene, known: Scene) -> Iterator[Finding]:
@@ -212,8 +211,8 @@ def _fits(claim: Claim, other: Claim) -> bool | None:
         return _counts(mine) <= _counts(theirs) or None
     if claim.kind != other.kind:
         return None
-    if claim.kind == "change":
-        return mine == theirs or (False if theirs == _OPPOSITES.get(str(mine)) else None)
+    if claim.kind in {"change", "quality"}:
+        return are_alike(claim, other)
     if isinstance(mine, CalendarDate) and isinstance(theirs, CalendarDate):
         return mine.may_be(theirs)
     if claim.kind == "person":
@@ -282,11 +281,18 @@ def _role(person: str) -> str:
 
 
 def _plain(claim: Claim) -> Value:
-    """Return `3 month` of `last 3 month`; how often by night is how often by day."""
+    """Return `3 month` of `last 3 month` and of a quarter of a year, `14 day` of two weeks.
+
+    How often by night is how often by day.
+    """
     if claim.kind == "frequency":
         return str(claim.value).replace("night", "day")
     counted = _COUNTED_SPAN.search(str(claim.value)) if claim.kind == "span" else None
-    return counted[0] if counted else claim.value
+    if counted is None:
+        return claim.value
+    count, unit = counted[0].split()
+    times, smaller = _SMALLER_UNITS.get(unit, (1, unit))
+    return f"{float(count) * times:g} {smaller}" if _NUMBER.fullmatch(count) else counted[0]
 
 
 def _is_within_a_day(mine: str, theirs: str) -> bool:

@@ -18,8 +18,11 @@ REACH: Final = 6
 
 ELSEWHERE: Final = 0.5
 """What stands in another clause counts so much of what it would count in this one."""
-_OF_ITS_CLAUSE: Final = frozenset(("side", "change"))
+_OF_ITS_CLAUSE: Final = frozenset(("side", "change", "quality"))
 """A dose may stand apart from its drug (`10 mg, raised to 15 mg`); these do not."""
+
+
+_SURROUNDS_NOTHING: Final = frozenset(("change", "quality"))
 
 
 class Scene:
@@ -45,7 +48,10 @@ class Scene:
         if claim not in self._around:
             weights: dict[str, float] = {}
             for other in self.sentence_of(claim):
-                if other.kind not in {claim.kind, "change"}:
+                if (
+                    other.kind not in {claim.kind, *_SURROUNDS_NOTHING}
+                    and other.place != claim.place
+                ):
                     weight = 1 / (1 + abs(other.place - claim.place) / REACH)
                     if claim.kind in _OF_ITS_CLAUSE and other.clause != claim.clause:
                         weight *= ELSEWHERE

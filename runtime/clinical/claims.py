@@ -137,6 +137,9 @@ def _read_sentence(text: str, number: int, names: frozenset[str]) -> Iterator[Cl
             yield claim("person", relative, place)
         if mention.kind == "word" and (place < skip_until or is_name(words[place], names)):
             continue
+        quality = lexicon("qualities").find(words, place) if mention.kind == "word" else None
+        if quality is not None:  # beside what the word is otherwise
+            yield claim("quality", quality.meaning, place)
         for kind, value, length in _facts_at(mention, words, place):
             found = claim(kind, value, place)
             # `from 18 to 9` is one mention of two numbers, at one place.

@@ -36,7 +36,7 @@ LABELLED: list[dict[str, str]] = [
 ]
 REMOVED = {
     "negation": 55, "dose": 31, "number": 33, "frequency": 10, "medication": 12, "person": 36,
-    "side": 15, "date": 31, "time": 7, "direction": 34,
+    "side": 15, "date": 31, "time": 7, "direction": 34, "quality": 14,
 }  # fmt: skip
 """Of the labelled contradictions of each kind, those removed: docs/benchmarks.md."""
 
@@ -323,3 +323,62 @@ def test_the_clients_name_is_read_as_the_client_and_a_relatives_as_the_relative(
     cited = {1: replace(make_passage(passage), client_name="Noa Bar")}
 
     assert Evidence(cited).judge(sentence, cited).verdict == "supported"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "passage"),
+    [
+        ("She feels unsafe at home.", "She feels safe at home."),
+        ("He sleeps badly since the holiday.", "He sleeps well since the holiday."),
+        ("Her appetite is good.", "Her appetite is poor and she lost weight."),
+        ("He has active suicidal ideation.", "He has passive suicidal ideation."),
+        ("Bipolar disorder was confirmed.", "Bipolar disorder was ruled out."),
+        ("Allergic to ibuprofen.", "Allergic to penicillin; tolerates ibuprofen."),
+        ("היא ישנה רע מאז החג.", "היא ישנה טוב מאז החג."),
+        ("התיאבון טוב.", "התיאבון ירוד והיא ירדה במשקל."),
+        ("יש מחשבות אובדניות אקטיביות.", "יש מחשבות אובדניות פסיביות."),
+        ("אלרגית לאיבופרופן.", "אלרגית לפניצילין; סובלת היטב איבופרופן."),
+    ],
+)
+def test_a_quality_is_contradicted_by_its_opposite(
+    judge: Callable[..., Verdict], sentence: str, passage: str
+) -> None:
+    assert judge(sentence, passage) == "contradicted"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "passage"),
+    [
+        ("Panic began before the accident.", "Panic began after the accident."),
+        ("He drinks less than last year.", "He drinks more than last year."),
+        ("The last attack was in March.", "The first attack was in March."),
+        ("The younger brother is supportive.", "The older brother is supportive."),
+        ("החרדה התחילה לפני התאונה.", "החרדה התחילה אחרי התאונה."),
+        ("הוא שותה פחות מאשר אז.", "הוא שותה יותר מאשר אז."),
+        ("האח הקטן תומך.", "האח הגדול תומך, הקטן מרוחק."),
+    ],
+)
+def test_the_reverse_of_a_relation_is_only_doubtful_since_it_may_be_the_converse(
+    judge: Callable[..., Verdict], sentence: str, passage: str
+) -> None:
+    assert judge(sentence, passage) == "doubtful"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "passage"),
+    [
+        ("She sleeps poorly; her mood is good.", "Her mood is good but her sleep is poor."),
+        ("At work she feels unsafe.", "She feels safe at home and unsafe at work."),
+        ("Energy is good and appetite is poor.", "Appetite is poor, energy is good."),
+        ("He sleeps badly.", "He is not sleeping well."),
+        ("She denies passive and active ideation.", "Passive ideation was denied; active too."),
+        ("She did not go to work for 14 days.", "She did not go to work for two weeks."),
+        ("He has been sober for six months.", "He has been sober for half a year."),
+        ("השינה גרועה והתיאבון טוב.", "התיאבון טוב והשינה גרועה."),
+        ("היא לא הייתה בעבודה 14 ימים.", "היא לא הייתה בעבודה שבועיים."),
+    ],
+)
+def test_what_says_the_same_of_a_quality_or_a_time_is_supported(
+    judge: Callable[..., Verdict], sentence: str, passage: str
+) -> None:
+    assert judge(sentence, passage) == "supported"
