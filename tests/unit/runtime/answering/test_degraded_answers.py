@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from runtime.clock import SystemClock
 from runtime.errors import (
     ActorUnavailable,
     AIAgentError,
@@ -28,6 +27,7 @@ from runtime.phrases import NOT_IN_RECORDS
 from runtime.providers.fakes import FakeChatModel
 from runtime.telemetry import AnsweredDegraded, ContextBuilt, PassagesSearched
 from tests.unit.runtime.answering.practice import ASKED, WORKSPACE, Form, Practice
+from tests.unit.runtime.resilience.virtual_loop import LoopClock, in_virtual_time
 
 EMBED_FAILURES = [
     EmbeddingError("shape"),
@@ -218,6 +218,7 @@ class TestStreamThatBreaksOff:
         assert reasons(practice) == []
 
 
+@in_virtual_time
 class TestHangingVendors:
     @both_forms
     @pytest.mark.parametrize("fallbacks", [0, 2])
@@ -229,7 +230,7 @@ class TestHangingVendors:
         for model in (practice.model, *practice.fallbacks):
             model.hold = asyncio.Event()
         practice.shelf.takes_s = 0
-        answer = await practice.ask(form, deadline_s=1, clock=SystemClock())
+        answer = await practice.ask(form, deadline_s=1, clock=LoopClock())
         assert answer.text == "Sleeps badly. [1]"
         assert answer.degraded == ("embedding_unavailable", "chat_unavailable")
 

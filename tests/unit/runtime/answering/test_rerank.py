@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 
 from runtime.answering.rerank import RERANKED, rerank
-from runtime.clock import SystemClock
 from runtime.errors import (
     ActorUnavailable,
     AIAgentError,
@@ -23,6 +22,7 @@ from runtime.messages import Passage, Question, Turn
 from runtime.providers.fakes import FakeReranker
 from runtime.telemetry import PassagesSearched
 from tests.unit.runtime.answering.practice import ASKED, Form, Practice
+from tests.unit.runtime.resilience.virtual_loop import LoopClock, in_virtual_time
 
 MakePassage = Callable[..., Passage]
 both_forms = pytest.mark.parametrize("form", ["whole", "stream"])
@@ -113,14 +113,16 @@ async def test_a_failure_leaves_the_order_and_is_said_and_not_kept(
     assert shelved.cache.kept == []
 
 
-async def test_a_reranker_that_hangs_leaves_time_for_the_answer(shelved: Practice) -> None:
-    assert shelved.reranker is not None
-    shelved.reranker.hold = asyncio.Event()
-    shelved.shelf.takes_s = 0
-    answer = await shelved.ask(deadline_s=0.6, clock=SystemClock())
-    assert answer.warnings == ("rerank_unavailable",)
-    assert answer.provider == "fake"
-    assert answer.timings_ms["rerank"] < 300
+@in_virtual_time
+class TestHangingReranker:
+    async def test_leaves_time_for_the_answer(self, shelved: Practice) -> None:
+        assert shelved.reranker is not None
+        shelved.reranker.hold = asyncio.Event()
+        shelved.shelf.takes_s = 0
+        answer = await shelved.ask(deadline_s=0.6, clock=LoopClock())
+        assert answer.warnings == ("rerank_unavailable",)
+        assert answer.provider == "fake"
+        assert answer.timings_ms["rerank"] < 300
 
 
 @both_forms
