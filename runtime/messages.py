@@ -401,7 +401,10 @@ class ChatDocument:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A prompt: the last message is the question, the documents are what it may rest on."""
+    """A prompt: the last message is the question, the documents are what it may rest on.
+
+    `standalone` is the question for a model that reads no earlier turns, where it leans on them.
+    """
 
     system: str
     messages: tuple[ChatMessage, ...]
@@ -409,6 +412,7 @@ class ChatRequest:
     language: Language
     temperature: float = 0.3
     max_tokens: int = 1000
+    standalone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,10 @@ class AnswerQuestion:
                 yield event
             return
         found = await self._search.find(asked, aim, embedded, stages)
-        writing = self._write(asked, recalled, found, embedded, stages, streamed=streamed)
+        task = WritingTask(
+            asked.question, found.passages, asked.language, asked.today, standalone=aim.text
+        )
+        writing = self._write(asked, task, recalled, embedded, stages, streamed=streamed)
         async with aclosing(writing) as events:
             async for told in events:
                 match told:
@@ -170,8 +173,8 @@ class AnswerQuestion:
     def _write(
         self,
         asked: Asked,
+        task: WritingTask,
         recalled: Recalled,
-        found: Found,
         embedded: EmbeddedAim | None,
         stages: Stages,
         *,
@@ -180,7 +183,7 @@ class AnswerQuestion:
         is_still_stale = partial(self._reuse.is_still_stale, asked, recalled, embedded)
         return self._writer.write(
             asked.workspace_id,
-            WritingTask(asked.question, found.passages, asked.language, asked.today),
+            task,
             stages,
             streamed=streamed,
             may_fall_back=None if recalled.stale is None else is_still_stale,

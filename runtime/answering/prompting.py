@@ -46,7 +46,12 @@ _MARKER_LIKE: Final = re.compile(r"[\[【]([\d\s,;،\u2013-]+)[\]】]|\](\d{1,4}
 
 
 def write_request(
-    question: Question, passages: Sequence[Passage], *, language: Language, today: date
+    question: Question,
+    passages: Sequence[Passage],
+    *,
+    language: Language,
+    today: date,
+    standalone: str = "",
 ) -> ChatRequest:
     """Return the prompt, all of it; the passages' markers are their ranks from 1."""
     template = _TEMPLATES[language].replace("{today}", today.isoformat())
@@ -60,6 +65,7 @@ def write_request(
         language=language,
         temperature=TEMPERATURE,
         max_tokens=MAX_TOKENS,
+        standalone=standalone,
     )
 
 

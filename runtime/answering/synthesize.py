@@ -57,6 +57,8 @@ class WritingTask:
     passages: Sequence[Passage]
     language: Language
     today: date
+    standalone: str = ""
+    """The question as it was searched for, which leans on no earlier turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,13 @@ async def synthesize(
 
     Raises: ChatError (nothing was written), ProviderError, ActorUnavailable, Overloaded.
     """
-    request = write_request(task.question, task.passages, language=task.language, today=task.today)
+    request = write_request(
+        task.question,
+        task.passages,
+        language=task.language,
+        today=task.today,
+        standalone=task.standalone,
+    )
     draft = _Draft(task)
     reply: ChatReply | None = None
     async with aclosing(_ask(model, request, share_s=share_s, streamed=streamed)) as events:

@@ -95,20 +95,24 @@ _PAST: Final = re.compile(
 _EARLY: Final = (
     r"(?: the)?(?: (?:very )?(?:start|beginning|end|middle) of)?(?: early| late| mid)?(?: the)?"
 )
+_HE_WORD: Final = r"(?<![א-ת])[ושה]{0,2}"
+"""A Hebrew word begins here: `עד` is until, but not in `גלעד`, nor is `כל` every in `מיכל`."""
 _HE_EARLY: Final = r"(?: ?(?:תחילת|אמצע|סוף|חודש|שנת|תאריך|יום))*"
 _SINCE: Final = re.compile(
-    rf"(?:\b(?:since|starting(?: from| in| on)?){_EARLY}|(?:מאז|החל)(?: [במ])?{_HE_EARLY})[ -]*$",
+    rf"(?:\b(?:since|starting(?: from| in| on)?){_EARLY}"
+    rf"|{_HE_WORD}(?:מאז|החל)(?: [במ])?{_HE_EARLY})[ -]*$",
     re.IGNORECASE,
 )
 _AFTER: Final = re.compile(
-    rf"(?:\b(?:after|following|later than){_EARLY}|(?:אחרי|לאחר){_HE_EARLY})[ -]*$", re.IGNORECASE
+    rf"(?:\b(?:after|following|later than){_EARLY}|{_HE_WORD}(?:אחרי|לאחר){_HE_EARLY})[ -]*$",
+    re.IGNORECASE,
 )
 _BEFORE: Final = re.compile(
-    rf"(?:\b(?:before|prior to|earlier than){_EARLY}|(?:לפני|טרם|קודם){_HE_EARLY})[ -]*$",
+    rf"(?:\b(?:before|prior to|earlier than){_EARLY}|{_HE_WORD}(?:לפני|טרם|קודם){_HE_EARLY})[ -]*$",
     re.IGNORECASE,
 )
 _UNTIL: Final = re.compile(
-    rf"(?:\b(?:until|till|til|up to|through){_EARLY}|(?:ו?עד){_HE_EARLY})[ -]*$", re.IGNORECASE
+    rf"(?:\b(?:until|till|til|up to|through){_EARLY}|{_HE_WORD}עד{_HE_EARLY})[ -]*$", re.IGNORECASE
 )
 _FROM: Final = re.compile(r"(?:\bfrom(?: the)?)[ -]*$", re.IGNORECASE)
 _ONWARD: Final = re.compile(r"^ ?(?:on|onwards?|and later|והלאה|ואילך)\b", re.IGNORECASE)
@@ -116,7 +120,7 @@ _NOT_MEANT: Final = re.compile(
     r"(?:\b(?:by|to|as of|for(?: about| around| at least| over)?(?: the)?|over|than|more than"
     r"|less than"
     r"|about|next|every|each|until about|next to)"
-    r"|במשך|לקראת|נכון ל(?:שנת )?|בגיל|כל|ב?ערך|יותר מ)[ -]*$",
+    rf"|{_HE_WORD}(?:במשך|לקראת|נכון ל(?:שנת )?|בגיל|כל|ב?ערך|יותר מ))[ -]*$",
     re.IGNORECASE,
 )
 """A duration, a deadline, a vague time."""
@@ -136,7 +140,8 @@ _RANGE_JOINT: Final = re.compile(
     re.IGNORECASE,
 )
 _RANGE_OPENING: Final = re.compile(
-    rf"(?:\b(?:from|between|since){_EARLY}|(?:בין|מאז|החל)(?: מ)?{_HE_EARLY})[ -]*$", re.IGNORECASE
+    rf"(?:\b(?:from|between|since){_EARLY}|{_HE_WORD}(?:בין|מאז|החל)(?: מ)?{_HE_EARLY})[ -]*$",
+    re.IGNORECASE,
 )
 
 

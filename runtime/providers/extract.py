@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from runtime.clinical.medications import find_medications
 from runtime.language.sentences import sentences
@@ -89,13 +89,21 @@ class Sentence:
     across: bool = False
 
 
+_Found: TypeAlias = tuple[int, int, str, frozenset[str]]
+"""The rank of a passage, its marker, a sentence of it and its stems."""
+
+
 def shortlist(question: str, documents: Sequence[ChatDocument]) -> list[Sentence]:
     """Return the sentences worth embedding: those that share words, then of the first passages.
 
     A rare word counts for more than one that is in every sentence. Left out are headings and what
-    holds a marker of its own, which would read as a citation.
+    holds a marker of its own, which would read as a citation; and what is of other medications,
+    where some sentence is of one that the question names.
     """
-    found = [(place, *item) for place, document in enumerate(documents) for item in split(document)]
+    found = _about_asked_medications(
+        question,
+        [(place, *item) for place, document in enumerate(documents) for item in split(document)],
+    )
     frequency = Counter(stem for *_, stems in found for stem in stems)
     asked = stems_of(question)
     weights = {stem: math.log(1 + len(found) / (1 + frequency[stem])) for stem in asked}
@@ -113,6 +121,14 @@ def shortlist(question: str, documents: Sequence[ChatDocument]) -> list[Sentence
     tokens = itertools.accumulate(estimate_tokens(sentence.text) + 5 for _, sentence in ranked)
     kept = sum(used <= SHORTLIST_TOKENS for used in tokens)
     return [sentence for _, sentence in ranked[: max(1, kept)]]
+
+
+def _about_asked_medications(question: str, found: list[_Found]) -> list[_Found]:
+    asked = find_medications(question)
+    named = [find_medications(text) for _, _, text, _ in found] if asked else []
+    if not any(asked & each for each in named):
+        return found
+    return [item for item, each in zip(found, named, strict=True) if not each or asked & each]
 
 
 def choose(

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import date
+from operator import attrgetter
 from typing import Final
 
 from runtime.language.months import ENGLISH_MONTHS, HEBREW_MONTHS
 from runtime.language.name_words import list_asked_words, list_stored_words, prepare
 from runtime.language.stems import stems_of
 from runtime.messages import ChatDocument
+from runtime.narrowing.counted_phrases import find_counted
+from runtime.narrowing.time_words import plain
 from runtime.providers.extract import MOST_SENTENCES, Sentence, split
 
 _ASKS_FOR_NOW: Final = re.compile(
@@ -27,18 +31,27 @@ _ASKS_FOR_COURSE: Final = re.compile(
     re.IGNORECASE,
 )
 _ASKS_FOR_ALL: Final = re.compile(
-    r"^\W*(?:what (?:happened|did we (?:discuss|talk|speak|agree)|was (?:discussed|agreed|said)"
-    r"|is the plan|are the plans)|how (?:is|was|has|have|did)|summar|overview|tell me about)\b"
+    r"^\W*(?:what (?:happened|did (?:we|she|he)? ?(?:discuss|talk|speak|agree|report|say|tell)"
+    r"|was (?:discussed|agreed|said|reported)|is the plan|are the plans)"
+    r"|how (?:is|was|has|have|did)|summar\w*|overview|tell me(?: about)?)\b"
     r"|^\W*(?:מה (?:קרה|היה|סוכם|סיכמנו|נאמר|שלומה?|מצבו|מצבה|התוכנית|התכנית)"
-    r"|על מה (?:דיברנו|דובר)|איך (?:היה|היתה|הייתה)|סיכום|סכמי?|ספרי? לי)(?![א-ת])",
+    r"|על מה (?:דיברנו|דובר)|(?:על )?מה (?:דיווח|סיפר|אמר)ה?"
+    r"|איך (?:היה|היתה|הייתה)|סיכום|סכמי?|ספרי? לי)(?![א-ת])",
     re.IGNORECASE,
 )
+_ANY_DAY: Final = date(2001, 1, 1)
+"""Where a time stands in a text does not depend on the day."""
+_LEFT_BEHIND: Final = re.compile(
+    r" (?:in|during|over|within|from|of)(?: the)?(?=[\s?.!]*$)", re.IGNORECASE
+)
 _OF_TIME_OR_ALL: Final = stems_of(
-    """happened discussed discuss talk speak agree agreed said plan plans been doing go going
+    """report reported reports say tell told
+    happened discussed discuss talk speak agree agreed said plan plans been doing go going
     summary summarise summarize overview tell session sessions visit meeting appointment
     last latest recent previous week weeks month months year years yesterday today between until
     since
     קרה דיברנו דובר נאמר סוכם סיכמנו סיכום תוכנית תכנית ספר ספרי סכם סכמי שלומו שלומה מצבו מצבה
+    דיווח דיווחה סיפר סיפרה אמר אמרה אצל לגבי
     פגישה פגישות מפגש ביקור טיפול אחרונה אחרון אחרונות קודמת קודם שבוע שבועות חודש חודשים שנה
     אתמול היום מאז לבין עבר שעבר שעברה """
     + " ".join((*ENGLISH_MONTHS, *HEBREW_MONTHS))
@@ -65,6 +78,19 @@ def without_name(question: str, client_name: str) -> str:
             kept.append(text[end : asked.start])
             end = asked.end
     return "".join([*kept, text[end:]]).strip()
+
+
+def without_time(question: str) -> str:
+    """Return the question without times that count from today: no note says `last month` so.
+
+    What was noted then is all that the passages hold, where such a time is meant.
+    """
+    text = plain(question)
+    for phrase in sorted(
+        find_counted(text, _ANY_DAY, week_begins=0), key=attrgetter("start"), reverse=True
+    ):
+        text = text[: phrase.start] + text[phrase.end :]
+    return _LEFT_BEHIND.sub("", " ".join(text.split()))
 
 
 def asks_for_overview(question: str) -> bool:

@@ -245,7 +245,8 @@ class ExtractiveChatModel:
         yield self._reply(request, texts)
 
     async def _sentences(self, request: ChatRequest, timeout_s: float) -> list[str]:
-        question, documents = request.messages[-1].content, request.documents
+        question = request.standalone or request.messages[-1].content
+        documents = request.documents
         if names_another(question, documents) or names_other_medication(question, documents):
             return [NOT_IN_RECORDS[request.language]]
         chosen = await self._choose(question, documents, timeout_s)
@@ -263,6 +264,7 @@ class ExtractiveChatModel:
             question = extract_scope.without_name(question, client)
             if extract_scope.asks_for_overview(question):
                 return extract_scope.take_overview(documents)
+        question = extract_scope.without_time(question)
         candidates = extract.shortlist(question, documents)
         if not candidates:
             return []

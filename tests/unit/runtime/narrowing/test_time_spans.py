@@ -13,6 +13,11 @@ TODAY = date(2025, 11, 19)
 """A Wednesday."""
 
 LABELLED = {
+    # a name before the time that ends as another word does
+    "מה קרה בפגישה של מיכל ב-3 בספטמבר?": "2025-09-03/2025-09-04",
+    "מה אמר גלעד בספטמבר?": "2025-09-01/2025-10-01",
+    "מה אמר אלעד בחודש שעבר?": "2025-10-01/2025-11-01",
+    "מה אמר דן עד ספטמבר?": "/2025-10-01",
     # days, weeks, months and years counted from today
     "What did we work on in today's session?": "2025-11-19/2025-11-20",
     "What did Maya say yesterday?": "2025-11-18/2025-11-19",

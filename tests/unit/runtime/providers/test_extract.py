@@ -93,6 +93,17 @@ def test_where_no_similarity_is_measured_words_decide() -> None:
         assert bool(choose(question, candidates, [0.9], measured=False)) == answers
 
 
+def test_what_is_of_another_medication_is_left_out_where_the_one_asked_for_is_named() -> None:
+    texts = documents("Allergic to ibuprofen. Sleeps well.", "רגישות לפניצילין.")
+    found = {sentence.text for sentence in shortlist("Who is allergic to penicillin?", texts)}
+    assert found == {"Sleeps well.", "רגישות לפניצילין."}
+
+
+def test_where_no_sentence_names_the_medication_none_is_left_out() -> None:
+    texts = documents("Takes ibuprofen. Sleeps well.")
+    assert len(shortlist("Who takes penicillin?", texts)) == 2
+
+
 @pytest.mark.parametrize(
     ("question", "sentence"),
     [

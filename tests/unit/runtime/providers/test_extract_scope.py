@@ -13,6 +13,7 @@ from runtime.providers.extract_scope import (
     sort_by_time,
     take_overview,
     without_name,
+    without_time,
 )
 
 
@@ -84,6 +85,11 @@ def test_a_hebrew_name_is_left_out_in_latin_letters_too() -> None:
         "What did we agree in March 2025?",
         "מה קרה בפגישה האחרונה?",
         "על מה דיברנו בשבוע שעבר?",
+        "Summarise the last session",
+        "Summarize",
+        "What did she report last month?",
+        "מה דיווחה?",
+        "מה קרה אצל בחודש שעבר?",
     ],
 )
 def test_what_asks_for_no_one_thing_asks_for_an_overview(question: str) -> None:
@@ -98,6 +104,7 @@ def test_what_asks_for_no_one_thing_asks_for_an_overview(question: str) -> None:
         "How was the sleep last month?",
         "Who spoke last week?",
         "What is the dose?",
+        "What did she report about the knee?",
         "מה קרה לברך?",
         "מתי הייתה הפגישה האחרונה?",
     ],
@@ -123,3 +130,19 @@ def test_now_is_answered_newest_first_and_a_course_oldest_first() -> None:
     assert order("What is the current dose?") == order("מה המינון הנוכחי?") == [3, 2, 1]
     assert order("How has the dose changed?") == order("איך השתנה המינון?") == [1, 2, 3]
     assert order("What is the dose?") == [2, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("question", "left"),
+    [
+        ("How was pain last month?", "How was pain ?"),
+        ("How was her neck in the last two weeks?", "How was her neck ?"),
+        ("איך הכאב בחודש שעבר?", "איך הכאב ?"),
+        ("How was the surgery in March?", "How was the surgery in March?"),
+        ("How is the knee?", "How is the knee?"),
+    ],
+)
+def test_a_time_that_counts_from_today_is_left_out_of_the_question(
+    question: str, left: str
+) -> None:
+    assert without_time(question) == left

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -259,3 +260,9 @@ async def test_without_an_embedder_shared_words_choose_the_sentence(
 async def test_without_an_embedder_the_best_passage_speaks_where_no_word_is_shared() -> None:
     asked = request("כמה שעות היא ישנה?", "Sleeps five hours.", "Pays rent.", language="he")
     assert (await ExtractiveChatModel().chat(asked, timeout_s=0)).text == "Sleeps five hours. [1]"
+
+
+async def test_a_question_that_leans_on_earlier_turns_is_read_as_it_stands_alone() -> None:
+    asked = request("And her sleep?", "Plays the cello.", "Noa sleeps five hours.")
+    asked = replace(asked, standalone="How does Noa sleep?")
+    assert (await ExtractiveChatModel().chat(asked, timeout_s=0)).text.endswith("hours. [2]")
