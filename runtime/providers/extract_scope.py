@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from datetime import date
 from operator import attrgetter
 from typing import Final
+from uuid import UUID
 
 from runtime.language.months import ENGLISH_MONTHS, HEBREW_MONTHS
 from runtime.language.name_words import list_asked_words, list_stored_words, prepare
 from runtime.language.stems import stems_of
-from runtime.messages import ChatDocument
+from runtime.messages import ChatDocument, NamedClient
 from runtime.narrowing.counted_phrases import find_counted
+from runtime.narrowing.mentions import choose_meant
 from runtime.narrowing.time_words import plain
 from runtime.providers.extract import MOST_SENTENCES, Sentence, split
 
@@ -65,16 +67,22 @@ def find_only_client(documents: Sequence[ChatDocument]) -> str:
     return names.pop() if len(names) == 1 else ""
 
 
-def without_name(question: str, client_name: str) -> str:
-    """Return the question without this client's name.
+def without_names(question: str, documents: Sequence[ChatDocument]) -> str:
+    """Return the question without the names of the clients whose documents these are.
 
-    In passages that are all of one client it tells none from another, and no note repeats it: with
-    it, a short question would fit no sentence well enough.
+    No note repeats them, but those of relatives do: with two names, a note on `Dana's sister` would
+    fit `Who has more pain, Dana or Olga?` best. Of several clients, those are left out whom the
+    question means; a word of the name of the only one is left out wherever it stands.
     """
-    words = list_stored_words(client_name)
+    names = sorted({document.client_name for document in documents})
+    if len(names) > 1:
+        clients = [NamedClient(UUID(int=number), name) for number, name in enumerate(names)]
+        meant = choose_meant(question, clients)
+        names = [client.name for client in clients if client.id in meant]
+    words = {word for name in names for word in list_stored_words(name)}
     text, end, kept = prepare(question), 0, []
     for asked in list_asked_words(question):
-        if any(reading in words for reading in asked.lookups):
+        if not words.isdisjoint(asked.lookups):
             kept.append(text[end : asked.start])
             end = asked.end
     return "".join([*kept, text[end:]]).strip()

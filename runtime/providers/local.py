@@ -259,11 +259,10 @@ class ExtractiveChatModel:
     async def _choose(
         self, question: str, documents: Sequence[ChatDocument], timeout_s: float
     ) -> list[extract.Sentence]:
-        client = extract_scope.find_only_client(documents)
-        if client:
-            question = extract_scope.without_name(question, client)
-            if extract_scope.asks_for_overview(question):
-                return extract_scope.take_overview(documents)
+        question = extract_scope.without_names(question, documents)
+        is_of_one = bool(extract_scope.find_only_client(documents))
+        if is_of_one and extract_scope.asks_for_overview(question):
+            return extract_scope.take_overview(documents)
         question = extract_scope.without_time(question)
         candidates = extract.shortlist(question, documents)
         if not candidates:

@@ -12,7 +12,7 @@ from runtime.providers.extract_scope import (
     find_only_client,
     sort_by_time,
     take_overview,
-    without_name,
+    without_names,
     without_time,
 )
 
@@ -64,16 +64,41 @@ def test_a_client_is_the_only_one_if_all_documents_are_of_that_one() -> None:
     ],
 )
 def test_the_clients_name_is_left_out_of_the_question(question: str, left: str) -> None:
-    assert " ".join(without_name(question, "Ruth Feldman").split()).replace(" ?", "?") == left
+    assert (
+        " ".join(without_names(question, [document(1, "Ruth Feldman", "")]).split()).replace(
+            " ?", "?"
+        )
+        == left
+    )
 
 
 def test_a_hebrew_name_is_left_out_with_its_prefix() -> None:
-    assert without_name("מה אמרנו לרות?", "רות").startswith("מה אמרנו")
-    assert "רות" not in without_name("מה אמרנו לרות?", "רות")
+    assert without_names("מה אמרנו לרות?", [document(1, "רות", "")]).startswith("מה אמרנו")
+    assert "רות" not in without_names("מה אמרנו לרות?", [document(1, "רות", "")])
 
 
 def test_a_hebrew_name_is_left_out_in_latin_letters_too() -> None:
-    assert without_name("Noam Elkayam: last month?", "נועם אלקיים") == ": last month?"
+    assert (
+        without_names("Noam Elkayam: last month?", [document(1, "נועם אלקיים", "")])
+        == ": last month?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("question", "left"),
+    [
+        ("Who has more pain, Dana or Olga?", "Who has more pain, or ?"),
+        ("Compare the sleep of Dana Levi and Olga Ruiz", "Compare the sleep of and"),
+        ("Who lost hope?", "Who lost hope?"),
+        ("How is Hope?", "How is ?"),
+    ],
+)
+def test_of_several_clients_those_are_left_out_whom_the_question_means(
+    question: str, left: str
+) -> None:
+    names = ("Dana Levi", "Olga Ruiz", "Hope Rivers")
+    documents = [document(marker, name, "") for marker, name in enumerate(names, start=1)]
+    assert " ".join(without_names(question, documents).split()) == left
 
 
 @pytest.mark.parametrize(
