@@ -33,6 +33,8 @@ _NAMED: Final = re.compile(
     r" ([A-Z][a-z]{2,})\b|\b([A-Z][a-z]{2,})['’]s\b"
 )
 """A name where a person's stands: `Does Noa sleep?`, `Noa's sleep`. Hebrew has no capitals."""
+_TITLED: Final = re.compile(r"\b(?:Mr|Mrs|Ms|Miss)\.? ([A-Z][a-z]{2,})\b")
+"""Whoever is spoken of so is somebody."""
 _NOT_NAMES: Final = re.compile(
     r"(?:What|Who|Where|When|How|That|There|Here|It|She|He|Today|Yesterday|English|Hebrew|Passover"
     r"|(?:Sun|Mon|Tues|Wednes|Thurs|Fri|Satur)day|January|February|March|April|May|June|July|August"
@@ -89,6 +91,8 @@ def _find_latin_names(question: str, surnames: set[str], *, sure: bool) -> Itera
         surname = following is not None and _is_among(following[0].casefold(), surnames)
         if sure or surname or _is_first_name(name.casefold()):
             yield name.casefold()
+    for match in _TITLED.finditer(question):
+        yield match[1].casefold()
     if not _HEBREW.search(question):
         return
     asked = list_asked_words(question)

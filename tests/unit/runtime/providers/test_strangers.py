@@ -46,6 +46,12 @@ def test_whom_the_passages_speak_of_is_nobody_else(question: str) -> None:
     assert not names_another(question, ENGLISH)
 
 
+@pytest.mark.parametrize("question", ["How is Mr. Goldberg doing?", "Did Ms Rosen sleep?"])
+def test_whoever_has_a_title_is_somebody_against_hebrew_passages_too(question: str) -> None:
+    assert names_another(question, MIXED)
+    assert not names_another("How is Mrs. Cohen?", MIXED)
+
+
 @pytest.mark.parametrize(
     "question",
     [
