@@ -140,15 +140,17 @@ def test_an_outage_is_answered_without_the_vendor_and_over_when_it_is(
     }
     opened = next(n for n, each in enumerate(asked) if each.duration_s < 0.3)
     before = vendor.counters().requests()
+    began_s = time.monotonic()
     degraded = ask_many(practice, rate=10, count=40)
+    took_s = time.monotonic() - began_s
     assert all(each.degraded and each.status == 200 for each in degraded)
     assert all("wakes at three" in each.answer for each in degraded)
     probes = vendor.counters().requests() - before
     assert opened < len(asked)
-    # In 4 s, each of two circuits lets a probe through every 3 s, and none else.
-    assert probes <= 2 * 2
+    # Each of two circuits lets a probe through every `COOLDOWN_S`, and none else.
+    assert probes <= 2 * (took_s // COOLDOWN_S + 1)
     vendor.behave(outage=None)
-    eventually(lambda: _is_full(practice), within_s=3 * COOLDOWN_S)
+    eventually(lambda: _is_full(practice), within_s=60)
 
 
 def test_the_actors_killed_under_load_cost_no_question(
@@ -251,7 +253,7 @@ def test_clients_who_leave_in_the_middle_of_a_stream_stop_the_vendors(
     practice: Practice, vendor: SimulatorAdmin, cluster: Cluster
 ) -> None:
     clients = 100
-    vendor.behave("chat", piece_ms=2000)  # none ends by itself while the others begin
+    vendor.behave("chat", piece_ms=20_000)  # none ends by itself while the others begin
     before = _estimated_tokens(cluster)
 
     async def leave_all() -> None:
@@ -281,7 +283,9 @@ def test_clients_who_leave_in_the_middle_of_a_stream_stop_the_vendors(
                 await everybody.wait()
 
     asyncio.run(leave_all())
-    counters = vendor.wait_for(lambda counts: counts.of("cohere", "chat").disconnects == clients)
+    counters = vendor.wait_for(
+        lambda counts: counts.of("cohere", "chat").disconnects == clients, timeout_s=60
+    )
     assert counters.of("cohere", "chat").in_flight == 0
     eventually(lambda: _estimated_tokens(cluster) > before)
 
